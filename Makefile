@@ -1,0 +1,35 @@
+.DEFAULT_GOAL := help
+.PHONY: help install test check format clean
+
+PYTHON ?= python3
+VENV := .venv
+CALENDAR := examples/calendar
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed $(CALENDAR)/.venv/.installed ## install what is missing, below this directory
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -m venv --help >/dev/null 2>&1 || { echo "python3-venv is missing: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install -q -e '.[dev]'
+	@touch $@
+
+$(CALENDAR)/.venv/.installed: $(CALENDAR)/requirements.txt
+	$(PYTHON) -m venv $(CALENDAR)/.venv
+	$(CALENDAR)/.venv/bin/pip install -q -r $(CALENDAR)/requirements.txt
+	@touch $@
+
+test: install ## run every test
+	$(VENV)/bin/pytest
+
+check: install ## lint and types, without writing
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+format: install ## format the code
+	$(VENV)/bin/ruff check --fix .
+
+clean: ## remove what was installed and generated
+	rm -rf $(VENV) $(CALENDAR)/.venv .atc build dist

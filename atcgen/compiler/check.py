@@ -1,0 +1,208 @@
+"""Document to config: the schema first, then the rules that span more than one key.
+
+All problems of a file are reported together; the rules across keys run only on what the schema accepted.
+"""
+
+from __future__ import annotations
+
+import shlex
+import types
+import typing
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from atcgen.compiler import interpolate
+from atcgen.compiler.environment import override_server
+from atcgen.compiler.plan import Host
+from atcgen.compiler.rules import cross_check
+from atcgen.compiler.schema import Config
+from atcgen.compiler.source import Document, Path
+from atcgen.compiler.values import NumberForText
+from atcgen.diagnostics import Code, Diagnostic, closest
+
+_TEXTS = ("start", "prepare", "release", "root", "env")
+
+
+def check(document: Document, host: Host) -> tuple[Config | None, list[Diagnostic]]:
+    """The validated config, or None when it has errors; and everything there is to say."""
+    data = document.data
+    if not isinstance(data, dict):
+        return None, [Diagnostic(document.at(()), "must be a mapping of sections", Code.WRONG_TYPE)]
+    data = {key: value for key, value in data.items() if not key.startswith("x-")}
+    problems = list(_variables(document, host))
+    config: Config | None = None
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as rejected:
+        problems += [_located(document, data, error) for error in rejected.errors()]
+    if config is None:
+        return None, problems
+    server, complaints = override_server(config.server, host.environ)
+    config = config.model_copy(update={"server": server})
+    problems += complaints
+    problems += cross_check(document, config, host)
+    return config, problems
+
+
+def _located(document: Document, data: Any, error: Any) -> Diagnostic:
+    """A pydantic error as a diagnostic in the owner's words."""
+    is_key = error["loc"][-1:] == ("[key]",)
+    path: Path = error["loc"][:-1] if is_key else error["loc"]
+    where = document.at(path) if is_key or error["type"] in ("extra_forbidden", "missing") else document.value_at(path)
+    name = str(path[-1]) if path else "the file"
+    if error["type"] == "extra_forbidden":
+        known = keys_of(section_at(path[:-1]))
+        return Diagnostic(where, f"unknown key '{name}'", Code.UNKNOWN_KEY, hint=closest(name, known))
+    if error["type"] == "missing":
+        return Diagnostic(document.at(path[:-1]), f"'{name}' is required", Code.MISSING_KEY)
+    if is_key:
+        return Diagnostic(where, f"'{name}' {_must(error)}", Code.BAD_NAME)
+    cause = error.get("ctx", {}).get("error")
+    code = Code.YAML_SURPRISE if isinstance(cause, NumberForText) else _CODES.get(error["type"], Code.BAD_VALUE)
+    value = _at(data, path)
+    said = f"{_dotted(path)}: {_shown(value)} {_must(error)}"
+    hint = closest(str(value), _literals(error)) if error["type"] == "literal_error" else ""
+    return Diagnostic(where, said, code, hint=hint)
+
+
+_CODES = {
+    "greater_than_equal": Code.OUT_OF_RANGE,
+    "less_than_equal": Code.OUT_OF_RANGE,
+    "int_type": Code.WRONG_TYPE,
+    "bool_type": Code.WRONG_TYPE,
+    "float_type": Code.WRONG_TYPE,
+    "string_type": Code.WRONG_TYPE,
+    "dict_type": Code.WRONG_TYPE,
+    "list_type": Code.WRONG_TYPE,
+    "model_type": Code.WRONG_TYPE,
+}
+
+_SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "int_type": lambda _: "must be a whole number",
+    "bool_type": lambda _: "must be true or false",
+    "float_type": lambda _: "must be a number",
+    "string_type": lambda _: "must be text",
+    "dict_type": lambda _: "must be a mapping",
+    "model_type": lambda _: "must be a mapping",
+    "list_type": lambda _: "must be a list",
+    "greater_than_equal": lambda ctx: f"must be at least {ctx['ge']:g}",
+    "less_than_equal": lambda ctx: f"must be at most {ctx['le']:g}",
+    "literal_error": lambda ctx: f"must be {ctx['expected']}",
+    "value_error": lambda ctx: str(ctx["error"]),
+}
+
+
+def _must(error: Any) -> str:
+    sentence = _SENTENCES.get(error["type"])
+    return sentence(error.get("ctx", {})) if sentence else str(error["msg"])
+
+
+def _literals(error: Any) -> list[str]:
+    return [each.strip("' ") for each in error["ctx"]["expected"].replace(" or ", ",").split(",")]
+
+
+def _dotted(path: Path) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    text = str(value)
+    text = text if len(text) <= 60 else text[:57] + "..."
+    return repr(text) if isinstance(value, str) else text
+
+
+def _at(data: Any, path: Path) -> Any:
+    for part in path:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return data
+    return data
+
+
+def section_at(path: Path) -> type[BaseModel] | None:
+    """The schema class of the section at a path, or None where no section can be."""
+    current: Any = Config
+    for part in path:
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            found = current.model_fields.get(str(part))
+            current = _inner(found.annotation) if found else None
+        elif isinstance(current, tuple):
+            current = _inner(current[0])
+        else:
+            return None
+    return current if isinstance(current, type) and issubclass(current, BaseModel) else None
+
+
+def _inner(annotation: Any) -> Any:
+    """What an annotation holds: a class, or a one-tuple of the annotation of a container's items."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _inner(arguments[0])
+    if origin in (dict, list):
+        return (arguments[-1],)
+    if origin in (types.UnionType, typing.Union):
+        return _inner(next(each for each in arguments if each is not type(None)))
+    return annotation
+
+
+def keys_of(section: type[BaseModel] | None) -> list[str]:
+    """The keys a section may hold."""
+    return list(section.model_fields) if section else []
+
+
+def _variables(document: Document, host: Host) -> Iterator[Diagnostic]:
+    """Every `${...}` must name something, and every command must be one a shell could read."""
+    for path, text in _walk(document.data, ()):
+        key = path[-2] if len(path) > 1 and path[-2] == "env" else path[-1]
+        if path[0] == "storage" and key == "volume":
+            yield from _unknown(document, path, text, host, only_environment=True)
+        elif key in _TEXTS or (len(path) > 1 and path[-2] == "env"):
+            yield from _unknown(document, path, text, host, only_environment=key == "root")
+        if key in ("start", "prepare") and "app" in path:
+            try:
+                shlex.split(text)
+            except ValueError as problem:
+                where = document.value_at(path)
+                yield Diagnostic(where, f"{_dotted(path)}: {str(problem).lower()}", Code.BAD_VALUE)
+
+
+def _walk(data: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(data, dict):
+        for key, value in data.items():
+            if path or not key.startswith("x-"):
+                yield from _walk(value, (*path, key))
+    elif isinstance(data, list):
+        for index, value in enumerate(data):
+            yield from _walk(value, (*path, index))
+    elif isinstance(data, str) and path:
+        yield path, data
+
+
+def _unknown(
+    document: Document, path: Path, text: str, host: Host, *, only_environment: bool
+) -> Iterator[Diagnostic]:
+    known = [] if only_environment else list(interpolate.VARIABLES)
+    for name in interpolate.names(text):
+        variable = interpolate.environment_name(name)
+        where = document.value_at(path)
+        if variable:
+            if variable not in host.environ:
+                said = f"{_dotted(path)}: the environment variable {variable} is not set"
+                yield Diagnostic(where, said, Code.MISSING_ENVIRONMENT)
+        elif name not in known:
+            hint = closest(name, known) or "known are " + ", ".join([*known, "ENV:NAME"])
+            yield Diagnostic(where, f"{_dotted(path)}: unknown variable '${{{name}}}'", Code.UNKNOWN_VARIABLE, hint=hint)

@@ -1,0 +1,63 @@
+"""Environment variables that override keys of `server:`, as fly-atc and thruster have them.
+
+A key is overridden by its upper-case name, with the prefix THRUSTER_ or plain; the prefixed one wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from atcgen.compiler.schema import Server
+from atcgen.diagnostics import Code, Diagnostic, Position
+
+# Keys that older programs read from the environment; the others are atc's own and are written in the file.
+OVERRIDABLE = (
+    "target_port",
+    "cache_size",
+    "max_cache_item_size",
+    "x_sendfile_enabled",
+    "max_request_body",
+    "bad_gateway_page",
+    "http_port",
+    "http_idle_timeout",
+    "http_read_timeout",
+    "http_write_timeout",
+    "forward_headers",
+    "gzip_compression_enabled",
+    "log_requests",
+    "debug",
+    "log_level",
+    "health_check_path",
+)
+_BOOLEANS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False, "": False}
+
+
+def override_server(server: Server, environ: Mapping[str, str]) -> tuple[Server, list[Diagnostic]]:
+    """The server section with what the environment says; a bad value is an error that names its variable."""
+    problems: list[Diagnostic] = []
+    values: dict[str, Any] = {key: getattr(server, key) for key in server.model_fields_set}
+    for key in OVERRIDABLE:
+        name = next((each for each in (f"THRUSTER_{key.upper()}", key.upper()) if each in environ), None)
+        if name is None:
+            continue
+        value = _typed(key, environ[name])
+        try:
+            Server.model_validate({key: value})
+        except ValidationError as rejected:
+            said = rejected.errors()[0]["msg"].removeprefix("Value error, ")
+            problems.append(
+                Diagnostic(Position(f"${name}", 1, 1), f"{environ[name]!r}: {said[0].lower()}{said[1:]}", Code.BAD_VALUE)
+            )
+        else:
+            values[key] = value
+    return Server.model_validate(values), problems
+
+
+def _typed(key: str, text: str) -> Any:
+    field = Server.model_fields[key]
+    if field.annotation in (bool, bool | None):
+        return _BOOLEANS.get(text.strip().lower(), text)
+    return int(text) if text.strip().lstrip("-").isdigit() else text

@@ -1,0 +1,66 @@
+"""`${...}` in values of atc.yml: which names there are, which a text uses, and putting their values in.
+
+`$${` is a literal `${`. The socket of a process is known only when it starts (two of them may overlap during a
+restart), so `${socket}` becomes `SOCKET_MARK` here, and the launch script puts the path in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+# No value may hold a NUL, so the mark cannot be confused with anything an owner writes.
+SOCKET_MARK = "\0socket\0"
+
+VARIABLES: Mapping[str, str] = {
+    "tenant.name": "what people call the tenant",
+    "tenant.path": "its URL prefix without a slash at the end, such as /bellevue/2025/winter; empty at the root",
+    "tenant.id": "its path as the command line names it, such as bellevue/2025/winter",
+    "tenant.dir": "the directory that holds its data",
+    "tenant.host": "its host, when it has one",
+    "user.name": "what people call the customer",
+    "user.id": "the first segment of the customer's URLs",
+    "user.region": "the region of the tenant's machine",
+    "database": "the path of its first database",
+    "secret": "a secret of its own, the same at every start",
+    "socket": "the unix socket it has to listen on",
+    "port": "the TCP port it has to listen on",
+    "app.root": "the directory of the application",
+}
+
+_PATTERN = re.compile(r"\$\$\{|\$\{([^}]*)\}")
+_ENVIRONMENT = re.compile(r"ENV:([A-Za-z_][A-Za-z0-9_]*)\Z")
+
+
+def names(text: str) -> list[str]:
+    """The names a text refers to, in order."""
+    return [found[1].strip() for found in _PATTERN.finditer(text) if found[1] is not None]
+
+
+def environment_name(name: str) -> str | None:
+    """NAME for `ENV:NAME`, or None for any other name."""
+    found = _ENVIRONMENT.match(name)
+    return found[1] if found else None
+
+
+def mentions(text: str, name: str) -> bool:
+    """Does the text refer to the name?"""
+    return name in names(text)
+
+
+def expand(
+    text: str, values: Mapping[str, str], environ: Mapping[str, str], spell: Callable[[str], str] = str
+) -> str:
+    """Put the values in; `spell` writes each one, for instance as a shell word.
+
+    Every name must be known: the checks have seen to that.
+    """
+
+    def value(found: re.Match[str]) -> str:
+        if found[1] is None:
+            return "${"
+        name = found[1].strip()
+        variable = environment_name(name)
+        return spell(environ[variable] if variable else values[name])
+
+    return _PATTERN.sub(value, text)

@@ -1,0 +1,42 @@
+"""Names derived from paths: one that files, nginx's upstreams and supervisord's programs can all carry."""
+
+from __future__ import annotations
+
+import hashlib
+
+ROOT = "_root"
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+
+# What a unix socket's path may hold, less the byte that ends it (`man 7 unix`).
+SOCKET_PATH_LIMIT = 107
+_LONGEST_TAIL = len("/0.sock.next")
+_DIGEST_LENGTH = 10
+
+
+def program_name(path: str) -> str:
+    """The name of the tenant at a path without outer slashes: `2025/Winter` is `2025._57inter`.
+
+    Different paths have different names, also where upper and lower case are the same (nginx's upstreams, some file
+    systems): everything but a-z, 0-9 and '-' is spelt as '_' and two hexadecimal digits per byte.
+    """
+    if not path:
+        return ROOT
+    return ".".join("".join(_spell(letter) for letter in segment) for segment in path.split("/"))
+
+
+def _spell(letter: str) -> str:
+    if letter in _PLAIN:
+        return letter
+    return "".join(f"_{byte:02x}" for byte in letter.encode())
+
+
+def socket_directory(run: str, program: str) -> str:
+    """A directory for a tenant's sockets whose paths the kernel can hold; '' when `run` itself is too long."""
+    room = SOCKET_PATH_LIMIT - len(run.encode()) - 1 - _LONGEST_TAIL
+    if len(program) <= room:
+        return f"{run}/{program}"
+    digest = hashlib.sha256(program.encode()).hexdigest()[:_DIGEST_LENGTH]
+    if room < _DIGEST_LENGTH:
+        return ""
+    readable = program[: max(0, room - _DIGEST_LENGTH - 1)]
+    return f"{run}/{readable}-{digest}" if readable else f"{run}/{digest}"

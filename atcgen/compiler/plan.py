@@ -1,0 +1,250 @@
+"""The plan: what will be, complete and frozen.
+
+Every default is filled in, every name derived, every port assigned. Templates only print it and the agent only reads
+it, so a decision that is not here is made nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from atcgen.diagnostics import Position
+
+
+@dataclass(frozen=True)
+class Host:
+    """Facts about the machine, gathered at the edge; the compiler looks nowhere else."""
+
+    base: str  # the directory of atc.yml, absolute
+    state: str  # the state directory, absolute
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    command: tuple[str, ...] = ()  # `atc run -- COMMAND`
+    cpus: int = 1
+    user: str = ""
+    is_root: bool = False
+    open_files: int = 1024  # the hard limit of file descriptors
+    has_ipv6: bool = False
+    nginx_version: tuple[int, ...] = (1, 18, 0)
+    python: str = "python3"
+    listener: str = ""  # the script that hands supervisord's events to the agent
+    region: str | None = None
+    instance: str | None = None
+    secret: str = field(default="", repr=False)  # the master secret of this installation
+    ports: Mapping[str, int] = field(default_factory=dict)  # tenant id -> port it was given before
+    ports_taken: frozenset[int] = frozenset()  # ports that others listen on
+    pages: frozenset[str] = frozenset()  # error pages that exist, absolute
+
+
+@dataclass(frozen=True)
+class StaticPlan:
+    """One directory of one tenant that nginx serves itself."""
+
+    location: str  # the URL prefix, with a slash at the end; for a public directory the tenant's own
+    pattern: str  # for a public directory: which URLs may be files; '' for a directory with a prefix of its own
+    directory: str  # absolute, with a slash at the end when it has a prefix of its own
+    cache_control: str
+
+
+@dataclass(frozen=True)
+class TenantPlan:
+    """A tenant of this machine."""
+
+    id: str  # its path, as the command line names it
+    program: str  # the same as a name for files, upstreams and supervisord
+    label: str  # what people call it
+    user_id: str
+    path: str  # '' or /bellevue/2025/winter
+    host: str  # '' or the host it answers
+    origin: str  # atc.yml:7:5
+    directory: str  # where its data is
+    databases: tuple[str, ...]
+    root: str
+    env: tuple[tuple[str, str], ...] = field(repr=False)
+    start: tuple[str, ...]  # words; SOCKET_MARK stands for the socket
+    prepare: tuple[str, ...]
+    release: str
+    health: str  # the URL path to ask, with the prefix
+    health_declared: bool  # False: any answer below 500 will do
+    port: int  # 0: it listens on a unix socket
+    socket_directory: str
+    link: str  # the socket nginx connects to; a symlink to the one of the current process
+    slots: int  # how many processes may exist at once: 2 where restarts overlap
+    niceness: int  # while it boots
+    unix_user: str
+    idle: float
+    pin: bool
+    eager: bool
+    start_timeout: float
+    prepare_timeout: float
+    drain_timeout: float
+    stop_timeout: float
+    stop_signal: str
+    access_log: str
+    location: str  # the prefix with a slash at the end
+    pool_keep: str  # names of the two upstream groups
+    pool_once: str
+    upstream: str  # what nginx connects to
+    cache_zone: str  # 'off', or a variable or zone of the HTTP cache
+    statics: tuple[StaticPlan, ...]
+    public: tuple[StaticPlan, ...]
+    websocket: str  # '' or the URL prefix of its long connections
+    streaming: bool
+    sendfile_mapping: str  # '' or the header that tells the application how to name files
+    sendfiles: tuple[StaticPlan, ...]
+
+    def socket(self, slot: int) -> str:
+        """The unix socket of the process in a slot."""
+        return f"{self.socket_directory}/{slot}.sock"
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A tenant that another machine serves."""
+
+    id: str
+    path: str
+    host: str
+    target: str  # what fly-replay says: region=sea or instance=…
+    origin: str
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A key of a hashed map and the machine that answers for it."""
+
+    key: str
+    target: str
+
+
+@dataclass(frozen=True)
+class RemotePrefix:
+    """A URL prefix with a machine other than the one its user lives on."""
+
+    path: str
+    location: str
+    target: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of nginx: its internal URL and its file; relative files are part of the generation."""
+
+    location: str
+    file: str
+
+
+@dataclass(frozen=True)
+class ServerPlan:
+    """What holds for the whole machine."""
+
+    listen: tuple[str, ...]
+    workers: int
+    worker_user: str
+    worker_connections: int
+    open_files: int
+    health_check_path: str
+    idle_timeout: int  # milliseconds, as all of nginx's times here
+    read_timeout: int
+    write_timeout: int
+    response_timeout: int
+    keepalive_min_timeout: int  # 0: the installed nginx does not know it
+    pool_lifetime: int  # 0: the installed nginx does not know it
+    max_request_body: int
+    log_level: str  # nginx's word
+    supervisor_log_level: str  # supervisord's word
+    logs_requests: bool
+    compresses: bool
+    trusted: tuple[str, ...]
+    cache_size: int
+    cache_max_item_pattern: str
+    bad_gateway: str  # the internal URL of the page
+    pages: tuple[Page, ...]
+    hold: float
+    max_waiting: int
+    boots: int
+    kill_timeout: float
+    hash_bucket_size: int
+    hash_max_size: int
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where things are below the state directory."""
+
+    state: str
+    current: str  # the symlink to the active generation
+    run: str
+    logs: str
+    tmp: str
+    cache: str
+    nginx_pid: str
+    nginx_group: str
+    nginx_status: str
+    agent_socket: str
+    control_socket: str
+    events_socket: str
+    supervisor_socket: str
+    supervisor_pid: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything one machine does."""
+
+    file: str
+    base: str
+    paths: Paths
+    server: ServerPlan
+    python: str
+    listener: str
+    tenants: tuple[TenantPlan, ...]
+    remotes: tuple[Remote, ...]
+    replays: tuple[Replay, ...]  # by first segment of the path
+    replay_default: str  # '' or the target of everything nobody else owns
+    host_replays: tuple[Replay, ...]
+    remote_prefixes: tuple[RemotePrefix, ...]
+    closed: tuple[str, ...]  # prefixes of users of this machine, where nothing falls through to a tenant at '/'
+    users: tuple[str, ...]
+
+    def to_json(self) -> str:
+        """The plan as text that `load` reads back."""
+        return json.dumps(asdict(self), indent=1)
+
+
+def load(text: str) -> Plan:
+    """Read back what `Plan.to_json` wrote."""
+    data: dict[str, Any] = json.loads(text)
+    statics = ("statics", "public", "sendfiles")
+
+    def tenant(each: dict[str, Any]) -> TenantPlan:
+        lists = {key: tuple(value) for key, value in each.items() if isinstance(value, list)}
+        lists["env"] = tuple((name, value) for name, value in each["env"])
+        lists |= {key: tuple(StaticPlan(**one) for one in each[key]) for key in statics}
+        return TenantPlan(**(each | lists))
+
+    server = data["server"]
+    server |= {key: tuple(value) for key, value in server.items() if isinstance(value, list)}
+    server["pages"] = tuple(Page(**each) for each in server["pages"])
+    return Plan(
+        **{
+            **data,
+            "paths": Paths(**data["paths"]),
+            "server": ServerPlan(**server),
+            "tenants": tuple(tenant(each) for each in data["tenants"]),
+            "remotes": tuple(Remote(**each) for each in data["remotes"]),
+            "replays": tuple(Replay(**each) for each in data["replays"]),
+            "host_replays": tuple(Replay(**each) for each in data["host_replays"]),
+            "remote_prefixes": tuple(RemotePrefix(**each) for each in data["remote_prefixes"]),
+            "closed": tuple(data["closed"]),
+            "users": tuple(data["users"]),
+        }
+    )
+
+
+def origin(position: Position) -> str:
+    """How generated text names the place it comes from."""
+    return str(position)

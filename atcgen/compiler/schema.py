@@ -1,0 +1,237 @@
+"""What an owner may write in atc.yml: one class per section, one described field per key.
+
+This is the only place where a key's type, limits, default and meaning stand. The reference documentation, the
+JSON Schema for editors and the sentences of errors are made from it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from atcgen.compiler.values import (
+    Address,
+    DatabaseFile,
+    DatabaseName,
+    Duration,
+    EnvName,
+    Host,
+    MachineWord,
+    Network,
+    Segment,
+    Size,
+    Text,
+    UrlPath,
+    UrlSuffix,
+)
+
+DAY = 86_400.0
+
+
+class Section(BaseModel):
+    """A mapping of atc.yml: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _nothing_is_empty(value: Any) -> Any:
+    """`env:` or `tenants: {x: }` with nothing behind it is an empty mapping."""
+    return {} if value is None else value
+
+
+Env = Annotated[dict[EnvName, Text], BeforeValidator(_nothing_is_empty)]
+ErrorStatus = Literal["404", "413", "502", "503"]
+
+
+def _optional_section(*short: str) -> BeforeValidator:
+    """Nothing is an empty section; a plain value is the section's one key `short`."""
+
+    def expand(value: Any) -> Any:
+        if value is None:
+            return {}
+        return {short[0]: value} if short and not isinstance(value, dict) else value
+
+    return BeforeValidator(expand)
+
+
+class Server(Section):
+    """The listener and what holds for every tenant of the machine."""
+
+    http_port: int = Field(8080, ge=1, le=65535, description="The port to listen on for HTTP.")
+    bind: Address | None = Field(None, description="The address to listen on; all of the machine's when missing.")
+    user: Text | None = Field(None, description="The unix user of nginx's workers; the one who runs atc when missing.")
+    target_port: int = Field(
+        3000, ge=1, le=65535, description="The port given in PORT to the one application of `atc run -- COMMAND`."
+    )
+    cache_size: Size = Field(64 * 1024**2, ge=0, description="Room for the HTTP cache; 0 keeps no cache.")
+    max_cache_item_size: Size = Field(1024**2, ge=0, description="The largest response the HTTP cache keeps.")
+    x_sendfile_enabled: bool = Field(True, description="Let nginx send files that the application names.")
+    max_request_body: Size = Field(0, ge=0, description="The largest request body that is accepted; 0 is no limit.")
+    bad_gateway_page: Text = Field("./public/502.html", description="The page for a 502, when the file exists.")
+    error_pages: Annotated[dict[ErrorStatus, Text], BeforeValidator(_nothing_is_empty)] = Field(
+        default_factory=dict,
+        description="HTML files for 404, 413, 502 and 503; the one for 503 is also the waiting page.",
+    )
+    http_idle_timeout: Duration = Field(60, ge=0, le=DAY, description="How long an idle client connection is kept.")
+    http_read_timeout: Duration = Field(30, ge=1, le=DAY, description="How long a client may pause while it sends.")
+    http_write_timeout: Duration = Field(30, ge=1, le=DAY, description="How long a client may pause while it reads.")
+    response_timeout: Duration = Field(
+        300, ge=1, le=DAY, description="How long an application may be silent before its answer is given up."
+    )
+    forward_headers: bool | None = Field(
+        None, description="Believe X-Forwarded-* of every client; when missing, only of `trusted_proxies`."
+    )
+    trusted_proxies: list[Network] = Field(
+        default_factory=list, description="Addresses whose X-Forwarded-* are believed; on Fly.io its proxy's by default."
+    )
+    gzip_compression_enabled: bool = Field(True, description="Compress text for clients that accept gzip.")
+    log_requests: bool = Field(True, description="Write a line of JSON per request; without it a tenant's idleness is "
+                                                 "judged by its open connections alone.")
+    debug: bool = Field(False, description="The same as `log_level: debug`.")
+    log_level: Literal["debug", "info", "warn", "error"] = Field("info", description="How much atc says of itself.")
+    health_check_path: UrlPath = Field(
+        "up", description="Answered by nginx itself, so that it wakes nobody."
+    )
+    hold: Duration = Field(
+        10, ge=0, le=3600, description="How long a request waits for a tenant that starts before it gets the waiting page."
+    )
+    max_waiting: int = Field(1000, ge=1, le=100_000, description="How many requests may wait for one tenant.")
+    boots: int = Field(0, ge=0, le=1000, description="How many tenants may boot at once; 0 is one per processor.")
+    kill_timeout: Duration = Field(
+        5, ge=1, le=300, description="How long the platform waits after SIGTERM; all tenants stop within it."
+    )
+
+
+class StaticDirectory(Section):
+    """A directory that nginx serves itself."""
+
+    dir: Text = Field(description="The directory, relative to `app.root`.")
+    immutable: bool = Field(False, description="Its files never change under one name; browsers keep them a year.")
+    max_age: Duration = Field(3600, ge=0, le=365 * DAY, description="How long browsers may keep a file.")
+
+
+def _public_directory(value: Any) -> Any:
+    return {"": value} if isinstance(value, str) else _nothing_is_empty(value)
+
+
+Static = Annotated[
+    dict[UrlPath, Annotated[StaticDirectory, _optional_section("dir")]], BeforeValidator(_public_directory)
+]
+
+
+class App(Section):
+    """The application and how it is run; every key can be overridden per user and per tenant."""
+
+    platform: Literal["command"] = Field("command", description="How the application is run.")
+    root: Text = Field(".", description="The directory of the application, relative to atc.yml.")
+    start: Text = Field(
+        "", description="The command that serves one tenant; it listens on `${socket}` or `${port}`, whichever it mentions, "
+                        "and on PORT when it mentions none."
+    )
+    prepare: Text = Field("", description="A command that runs once per release and database before the start: migrations.")
+    release: Text = Field(
+        "", description="What names the release, such as `${ENV:GIT_SHA}`; when missing, the files below `root` do."
+    )
+    health: UrlSuffix = Field(
+        "", description="A path below the tenant's prefix that answers 2xx or 3xx when the tenant is ready; "
+                        "any answer below 500 of its front page when missing."
+    )
+    env: Env = Field(default_factory=dict, description="Environment variables; lower levels add to them and override them.")
+    databases: list[DatabaseFile] = Field(
+        default_factory=list, description="SQLite files below the tenant's directory; the first one is `${database}`."
+    )
+    static: Static = Field(
+        default_factory=dict,
+        description="Directories nginx serves itself, by their path below the prefix; one name alone is a public "
+                    "directory whose files are served at the prefix.",
+    )
+    websocket: UrlPath | None = Field(
+        None, description="A path below the prefix that is held open for long: no buffering, no response timeout."
+    )
+    streaming: bool = Field(
+        False, description="Pass every response on as it comes (single ones ask with `X-Accel-Buffering: no`)."
+    )
+    cache: Literal["assets", "all", "off"] = Field(
+        "assets", description="Which responses marked public the HTTP cache may keep: those of files, all, or none."
+    )
+    user: Text | None = Field(None, description="The unix user the tenant runs as; needs root.")
+    restart: Literal["overlap", "hold"] = Field(
+        "overlap", description="Start the new process beside the old one, or stop first and hold requests meanwhile."
+    )
+    start_timeout: Duration = Field(60, ge=1, le=3600, description="How long a tenant may take until it is ready.")
+    prepare_timeout: Duration = Field(600, ge=1, le=DAY, description="How long `prepare` may take.")
+    drain_timeout: Duration = Field(30, ge=0, le=DAY, description="How long open requests may go on before a stop.")
+    stop_timeout: Duration = Field(10, ge=0, le=300, description="How long after the stop signal the process is killed.")
+    stop_signal: Literal["TERM", "INT", "QUIT", "HUP", "USR1", "USR2"] = Field("TERM", description="The signal that asks it to end.")
+
+
+class Idle(Section):
+    """When something that nobody uses goes to sleep."""
+
+    tenant: Duration = Field(600, ge=1, le=30 * DAY, description="How long a tenant without requests and connections is kept.")
+
+
+class Storage(Section):
+    """Where tenants keep their data."""
+
+    volume: Text = Field("./data", description="The directory that holds one directory per tenant.")
+
+
+AppLevel = Annotated[App, _optional_section()]
+IdleLevel = Annotated[Idle, _optional_section("tenant")]
+Start = Literal["demand", "eager"]
+
+
+class Level(Section):
+    """What every level below the top may override."""
+
+    env: Env = Field(default_factory=dict, description="The same as `app.env`.")
+    app: AppLevel = Field(default_factory=App, description="Overrides keys of `app`.")
+    idle: IdleLevel = Field(default_factory=Idle, description="Overrides keys of `idle`; a bare duration is `idle.tenant`.")
+    pin: bool = Field(False, description="Keep the tenant up.")
+    start: Start = Field("demand", description="`eager` starts the tenant when atc starts.")
+    region: MachineWord | None = Field(None, description="The region of the machine that serves it.")
+    instance: MachineWord | None = Field(None, description="The machine that serves it; wins over `region`.")
+
+
+class Tenant(Level):
+    """One running instance of the application with databases of its own."""
+
+    name: Text | None = Field(None, description="What people call it.")
+    host: Host | None = Field(None, description="It answers this host instead of its path.")
+
+
+class User(Level):
+    """A customer: tenants below one path, on one machine."""
+
+    name: Text | None = Field(None, description="What people call them.")
+    tenants: Annotated[dict[UrlPath, Annotated[Tenant, _optional_section()]], BeforeValidator(_nothing_is_empty)] = Field(
+        default_factory=dict, description="Tenants by their path below the user's prefix."
+    )
+
+
+class Route(Level):
+    """A tenant in the form of fly-atc: name, endpoint and database follow from each other when missing."""
+
+    name: Text | None = Field(None, description="What people call it; handed over in FLY_ATC_NAME.")
+    endpoint: UrlPath | None = Field(None, description="The prefix of its path; the longest one wins.")
+    database: DatabaseName | None = Field(
+        None, description="The name of its database file, without `.sqlite3`."
+    )
+    host: Host | None = Field(None, description="It answers this host instead of its path.")
+
+
+class Config(Section):
+    """A whole atc.yml."""
+
+    server: Annotated[Server, _optional_section()] = Field(default_factory=Server, description="The listener.")
+    app: AppLevel = Field(default_factory=App, description="The application.")
+    idle: IdleLevel = Field(default_factory=Idle, description="When tenants go to sleep.")
+    storage: Annotated[Storage, _optional_section()] = Field(default_factory=Storage, description="Where data is kept.")
+    pin: bool = Field(False, description="Keep every tenant up.")
+    start: Start = Field("demand", description="`eager` starts every tenant when atc starts.")
+    users: Annotated[dict[Segment, Annotated[User, _optional_section()]], BeforeValidator(_nothing_is_empty)] = Field(
+        default_factory=dict, description="Customers by the first segment of their URLs."
+    )
+    routes: list[Route] = Field(default_factory=list, description="Tenants in the form of fly-atc.")

@@ -1,0 +1,136 @@
+"""The kinds of values an atc.yml may hold: text, durations, sizes, paths, hosts.
+
+Each is a pydantic type; a bad value raises `ValueError` with the end of a sentence that begins with the value
+("must be …"), and the schema's JSON form says the same to editors.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZE = re.compile(r"(\d+)\s*([kmgt]?)i?b?\Z", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_SEGMENT = re.compile(r"[A-Za-z0-9._~@+-]+\Z")
+_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)\Z")
+_MACHINE_WORD = re.compile(r"[A-Za-z0-9_-]{1,63}\Z")
+
+
+class NumberForText(ValueError):
+    """A decimal number stands where text is meant; its spelling (1.10) would be lost to other readers."""
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        raise NumberForText("must be quoted: other readers drop its trailing zeros")
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError("must not hold a NUL character")
+    return value
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        parts = _DURATION.findall(value)
+        if parts and "".join(number + unit for number, unit in parts) == value.strip():
+            return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    raise ValueError("must be a duration such as 500ms, 30s, 5m or 1h30m (a bare number counts seconds)")
+
+
+def _size(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    found = _SIZE.match(value.strip()) if isinstance(value, str) else None
+    if not found:
+        raise ValueError("must be a size such as 512KB, 64MB or 1GB (a bare number counts bytes)")
+    return int(found[1]) * 1024 ** _POWERS[found[2].lower()]
+
+
+def _segment(value: Any) -> Any:
+    if not isinstance(value, str) or not _SEGMENT.match(value) or value in (".", ".."):
+        raise ValueError("must be letters a-z, digits and '-._~@+', as one segment of a URL")
+    return value
+
+
+def url_path(value: Any) -> Any:
+    """A path as its segments spell it, without the slashes at both ends; '' is the root."""
+    if not isinstance(value, str):
+        raise ValueError("must be a path such as 2025/winter")
+    inner = value.strip("/")
+    for segment in inner.split("/") if inner else []:
+        if not _SEGMENT.match(segment) or segment in (".", ".."):
+            raise ValueError("must be segments of letters a-z, digits and '-._~@+', separated by '/'")
+    return inner
+
+
+def _host(value: Any) -> Any:
+    if not isinstance(value, str) or len(value) > 253 or not all(_LABEL.match(each) for each in value.split(".")):
+        raise ValueError("must be a host name in lower case such as winter.bellevue.example")
+    return value
+
+
+def _machine_word(value: Any) -> Any:
+    if not isinstance(value, str) or not _MACHINE_WORD.match(value):
+        raise ValueError("must be letters, digits, '-' and '_'")
+    return value
+
+
+def _network(value: Any) -> Any:
+    try:
+        return str(ipaddress.ip_network(value, strict=False))
+    except (ValueError, TypeError):
+        raise ValueError("must be an address or a network such as 172.16.0.0/12") from None
+
+
+def _address(value: Any) -> Any:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError("must be an IP address such as 127.0.0.1") from None
+
+
+def _env_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError("must be letters, digits and '_', as the name of an environment variable")
+    return name
+
+
+def _url_suffix(value: str) -> str:
+    if not re.fullmatch(r"(/[A-Za-z0-9._~@+/?=&%-]*)?", value):
+        raise ValueError("must be a path that begins with '/', such as /up")
+    return value
+
+
+def _below(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*", value) or ".." in value.split("/"):
+        raise ValueError("must be a file name, or a path without '..' below the tenant's directory")
+    return value
+
+
+def _as_text(description: str, example: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": ["string", "integer"], "description": description, "examples": [example]})
+
+
+Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "integer", "boolean"]})]
+Duration = Annotated[float, BeforeValidator(_duration), _as_text("a duration", "5m")]
+Size = Annotated[int, BeforeValidator(_size), _as_text("a size in bytes", "64MB")]
+Segment = Annotated[str, BeforeValidator(_text), BeforeValidator(_segment)]
+UrlPath = Annotated[str, BeforeValidator(url_path), BeforeValidator(_text), WithJsonSchema({"type": "string"})]
+Host = Annotated[str, BeforeValidator(_host), WithJsonSchema({"type": "string", "format": "hostname"})]
+MachineWord = Annotated[str, BeforeValidator(_machine_word), BeforeValidator(_text), WithJsonSchema({"type": "string"})]
+Network = Annotated[str, BeforeValidator(_network), WithJsonSchema({"type": "string"})]
+Address = Annotated[str, BeforeValidator(_address), WithJsonSchema({"type": "string", "format": "ip"})]
+EnvName = Annotated[str, AfterValidator(_env_name)]
+UrlSuffix = Annotated[str, AfterValidator(_url_suffix), WithJsonSchema({"type": "string", "pattern": "^/"})]
+DatabaseFile = Annotated[str, AfterValidator(_below), BeforeValidator(_text), WithJsonSchema({"type": "string"})]
+DatabaseName = Annotated[str, AfterValidator(_segment), BeforeValidator(_text), WithJsonSchema({"type": "string"})]
