@@ -1,0 +1,39 @@
+"""The compiler: the text of atc.yml and facts about the machine in, a plan and its files out. It has no effects.
+
+source.py   text -> Document      plain data and a table of positions
+check.py    Document -> Config    the schema, then rules.py across keys
+lower.py    Config -> Plan        defaults, names, ports: everything decided
+render.py   Plan -> files         templates print it, quoting.py spells it
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from atcgen.compiler.check import check
+from atcgen.compiler.lower import lower
+from atcgen.compiler.plan import Host, Plan
+from atcgen.compiler.render import Files, Templates, render
+from atcgen.compiler.source import parse
+from atcgen.diagnostics import Diagnostic, errors
+from atcgen.errors import Rejected
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What came out of an atc.yml without errors."""
+
+    plan: Plan
+    files: Files
+    warnings: tuple[Diagnostic, ...]
+
+
+def compile_text(text: str, *, file: str, host: Host, templates: Templates) -> Compiled:
+    """Compile an atc.yml. Raises `Rejected` with every problem, sorted by position."""
+    document, problems = parse(text, file)
+    config, more = check(document, host)
+    said = tuple(sorted({*problems, *more}))
+    if config is None or errors(said):
+        raise Rejected(said)
+    plan = lower(config, document, host)
+    return Compiled(plan, render(plan, templates), said)

@@ -1,0 +1,184 @@
+"""Config and host to plan: fills every default, derives every name, assigns every port. It cannot fail.
+
+What belongs to this machine becomes a tenant; what belongs to another becomes a target of fly-replay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from atcgen.compiler.names import program_name
+from atcgen.compiler.paths import state_paths
+from atcgen.compiler.plan import Host, Plan, Remote, RemotePrefix, Replay
+from atcgen.compiler.routes import infer
+from atcgen.compiler.schema import App, Config, Idle, Level, Route, Section, Tenant, User
+from atcgen.compiler.serving import server_plan
+from atcgen.compiler.source import Document, Path
+from atcgen.compiler.tenancy import Wanted, tenant_plan
+from atcgen.diagnostics import Position
+
+_T = TypeVar("_T", bound=Section)
+
+PORTS = range(21_000, 30_000)  # below Linux's ephemeral range, which begins at 32768
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a tenant lives: a machine by its id, else a region, else wherever atc.yml is read."""
+
+    region: str | None = None
+    instance: str | None = None
+
+    def below(self, level: Level) -> _Place:
+        """The place of something inside: a level that names one replaces it whole."""
+        if level.region is None and level.instance is None:
+            return self
+        return _Place(level.region, level.instance)
+
+    def target(self, host: Host) -> str:
+        """What fly-replay has to say, or '' when it is this machine. A machine that knows neither owns everything."""
+        if host.region is None and host.instance is None:
+            return ""
+        if self.instance is not None:
+            return "" if self.instance == host.instance else f"instance={self.instance}"
+        if self.region is not None:
+            return "" if self.region == host.region else f"region={self.region}"
+        return ""
+
+
+def lower(config: Config, document: Document, host: Host) -> Plan:
+    """The plan for one machine."""
+    paths = state_paths(host.state)
+    placed = [(wanted, place, place.target(host)) for wanted, place in _wanted(config, document, host)]
+    local = [wanted for wanted, _, target in placed if not target]
+    ports = _ports([wanted for wanted in local if not wanted.uses_socket], host)
+    tenants = tuple(tenant_plan(wanted, ports.get(wanted.id, 0), config, host, paths) for wanted in local)
+    remotes = tuple(
+        Remote(wanted.id, wanted.path, wanted.host, target, str(wanted.origin)) for wanted, _, target in placed if target
+    )
+    homes = {user: _Place().below(section).target(host) for user, section in config.users.items()}
+    has_root = any(not wanted.path and not wanted.host for wanted, _, _ in placed)
+    return Plan(
+        file=document.file,
+        base=host.base,
+        paths=paths,
+        server=server_plan(config, host, [each.id for each in tenants], len(remotes)),
+        python=host.python,
+        listener=host.listener,
+        tenants=tenants,
+        remotes=remotes,
+        replays=tuple(Replay(user, target) for user, target in sorted(homes.items()) if target),
+        replay_default=next((each.target for each in remotes if not each.path and not each.host), ""),
+        host_replays=tuple(sorted((Replay(each.host, each.target) for each in remotes if each.host), key=lambda e: e.key)),
+        remote_prefixes=tuple(_exceptions(remotes, homes)),
+        closed=tuple(f"/{user}/" for user, target in sorted(homes.items()) if not target and has_root),
+        users=tuple(sorted(config.users)),
+    )
+
+
+def _exceptions(remotes: tuple[Remote, ...], homes: dict[str, str]) -> Iterator[RemotePrefix]:
+    """Remote paths that the map of users does not already send to the right machine."""
+    for each in remotes:
+        user = each.path.split("/")[1] if each.path else ""
+        if each.path and not each.host and homes.get(user) != each.target:
+            yield RemotePrefix(each.path, f"{each.path}/", each.target, each.origin)
+
+
+def _wanted(config: Config, document: Document, host: Host) -> Iterator[tuple[Wanted, _Place]]:
+    for user_id, user in config.users.items():
+        for path, tenant in user.tenants.items():
+            origin = _origin(document, ("users", user_id, "tenants"), path)
+            yield _of_user(config, user_id, user, path, tenant, origin), _Place().below(user).below(tenant)
+    for index, route in enumerate(config.routes):
+        yield _of_route(config, route, document.at(("routes", index))), _Place().below(route)
+    if not config.users and not config.routes:  # no file, or one that says nothing of tenants: one of them, at '/'
+        alone = Route(name="", endpoint="")
+        yield _of_route(config, alone, document.at(("app",)), alone=True), _Place()
+
+
+def _origin(document: Document, above: Path, key: str) -> Position:
+    """Where a tenant is written, however its path is spelt there."""
+    spelt = (key, f"/{key}/", f"/{key}", f"{key}/")
+    return next(
+        (document.keys[(*above, each)] for each in spelt if (*above, each) in document.keys), document.at((*above, key))
+    )
+
+
+def _merge(default: type[_T], *levels: _T) -> _T:
+    """One section out of several: a lower level wins key by key; `env` is merged by name."""
+    values: dict[str, object] = {}
+    env: dict[str, str] = {}
+    for level in levels:
+        values |= {key: getattr(level, key) for key in level.model_fields_set}
+        env |= getattr(level, "env", {})
+    if env:
+        values["env"] = env
+    return default.model_construct(None, **values)
+
+
+def _of_user(config: Config, user_id: str, user: User, path: str, tenant: Tenant, origin: Position) -> Wanted:
+    name = f"{user_id}/{path}" if path else user_id
+    app = _merge(App, config.app, user.app, App(env=user.env), tenant.app, App(env=tenant.env))
+    place = _Place().below(user).below(tenant)
+    return Wanted(
+        id=name,
+        program=program_name(name),
+        label=tenant.name or path or user.name or user_id,
+        user_id=user_id,
+        user_name=user.name or user_id,
+        region=place.region or "",
+        path="" if tenant.host else f"/{name}",
+        host=tenant.host or "",
+        origin=origin,
+        app=app,
+        idle=_merge(Idle, config.idle, user.idle, tenant.idle),
+        pin=_flag("pin", config, user, tenant),
+        eager=_flag("start", config, user, tenant) == "eager",
+        databases=tuple(app.databases) or ("db.sqlite3",),
+        extra_env={},
+    )
+
+
+def _of_route(config: Config, route: Route, origin: Position, *, alone: bool = False) -> Wanted:
+    inferred = infer(route)
+    app = _merge(App, config.app, route.app, App(env=route.env))
+    path = f"/{inferred.endpoint}" if inferred.endpoint and not route.host else ""
+    return Wanted(
+        id=inferred.endpoint or (route.host or "/"),
+        program=program_name(inferred.endpoint or (route.host or "")),
+        label=route.name or inferred.name,
+        user_id="",
+        user_name="",
+        region=route.region or "",
+        path=path,
+        host=route.host or "",
+        origin=origin,
+        app=app,
+        idle=_merge(Idle, config.idle, route.idle),
+        pin=alone or bool(_flag("pin", config, route)),
+        eager=alone or _flag("start", config, route) == "eager",
+        databases=tuple(app.databases) or (f"{inferred.database}.sqlite3",),
+        extra_env={"FLY_ATC_SCOPE": path, "FLY_ATC_NAME": inferred.name},
+        database_name="" if alone else inferred.database,
+        alone=alone,
+    )
+
+
+def _flag(key: str, *levels: Section) -> object:
+    """A plain key of several levels: the lowest one that says something."""
+    for level in reversed(levels):
+        if key in level.model_fields_set:
+            return getattr(level, key)
+    return getattr(levels[0], key)
+
+
+def _ports(wanted: list[Wanted], host: Host) -> dict[str, int]:
+    """A port for each: the one it had before, else the next that nobody has or listens on."""
+    given = {each.id: host.ports[each.id] for each in wanted if host.ports.get(each.id) in PORTS}
+    given |= {each.id: each.fixed_port for each in wanted if each.fixed_port}
+    used = set(given.values()) | set(host.ports.values()) | host.ports_taken
+    free = (port for port in PORTS if port not in used)
+    return given | {each.id: next(free) for each in wanted if each.id not in given}
+

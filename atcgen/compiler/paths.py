@@ -1,0 +1,33 @@
+"""Where everything is below the state directory, and how paths of atc.yml become absolute."""
+
+from __future__ import annotations
+
+import os.path
+
+from atcgen.compiler.plan import Paths
+
+
+def state_paths(state: str) -> Paths:
+    """The layout of a state directory."""
+    run = f"{state}/run"
+    return Paths(
+        state=state,
+        current=f"{state}/current",
+        run=run,
+        logs=f"{state}/logs",
+        tmp=f"{state}/tmp",
+        cache=f"{state}/cache",
+        nginx_pid=f"{run}/nginx.pid",
+        nginx_group=f"{run}/nginx.group",
+        nginx_status=f"{run}/nginx.sock",
+        agent_socket=f"{run}/agent.sock",
+        control_socket=f"{run}/control.sock",
+        events_socket=f"{run}/events.sock",
+        supervisor_socket=f"{run}/supervisor.sock",
+        supervisor_pid=f"{run}/supervisor.pid",
+    )
+
+
+def absolute(base: str, path: str) -> str:
+    """A path of atc.yml, which is relative to the file."""
+    return os.path.normpath(os.path.join(base, path))

@@ -1,0 +1,183 @@
+"""Plan and templates to files: path to text. Templates only print; whatever they print is quoted for its language."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import jinja2
+
+from atcgen.compiler.plan import Plan, TenantPlan
+from atcgen.compiler.quoting import ini_command_word, ini_value, nginx_word, shell_word
+
+Files = dict[str, str]
+Templates = Mapping[str, str]
+
+# The slot number of `prepare` in a launch script and in supervisord.
+PREPARE_SLOT = 2
+
+
+def render(plan: Plan, templates: Templates) -> Files:
+    """Every file of a generation by its path below the generation's directory."""
+    files = dict(_nginx(plan, templates)) | dict(_supervisor(plan, templates))
+    files["plan.json"] = plan.to_json()
+    return files
+
+
+def effective(text: str) -> str:
+    """A rendered file without its comments, which name lines of atc.yml: what makes a difference to a program."""
+    return "\n".join(line for line in text.split("\n") if line.strip() and line.lstrip()[0] not in "#;")
+
+
+def nginx_version(files: Files) -> str:
+    """What names the nginx part of a generation; the same for the same effect."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        if path.startswith("nginx/") and path != "nginx/version.conf":
+            digest.update(f"{path}\n{effective(files[path])}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _environment(templates: Templates, finalize: Callable[[object], str]) -> jinja2.Environment:
+    def printed(value: object) -> str:
+        if isinstance(value, jinja2.Undefined):
+            str(value)  # raises, and names the variable
+        return value if isinstance(value, _Spelt) else finalize(value)
+
+    return jinja2.Environment(
+        loader=jinja2.DictLoader(dict(templates)),
+        undefined=jinja2.StrictUndefined,
+        finalize=printed,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+
+
+class _Spelt(str):
+    """Text that is already spelt for its language."""
+
+    __slots__ = ()
+
+
+def _comment(text: str) -> _Spelt:
+    """Text that ends neither its line nor anything else."""
+    return _Spelt("".join(each if each.isprintable() else "?" for each in text))
+
+
+def _tenant_view(plan: Plan, tenant: TenantPlan) -> dict[str, Any]:
+    return asdict(tenant) | {
+        "routes_others": not tenant.path and not tenant.host and bool(plan.replays),
+        "caches_all": tenant.cache_zone == "all",
+        "caches_assets": tenant.cache_zone == "assets",
+        "include": f"hosts/{tenant.program}.conf",
+    }
+
+
+def _nginx(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
+    environment = _environment(templates, nginx_word)
+    views = [_tenant_view(plan, each) for each in plan.tenants]
+    paths, tmp = plan.paths, plan.paths.tmp
+    context: dict[str, Any] = {
+        "plan": plan,
+        "paths": paths,
+        "server": plan.server,
+        "tenants": views,
+        "path_tenants": [each for each in views if not each["host"]],
+        "host_tenants": [each for each in views if each["host"]],
+        "has_root": any(not each["host"] and not each["path"] for each in views),
+        "sends_files": any(each["sendfiles"] for each in views),
+        "pages": [asdict(each) | {"file": _page_file(paths.current, each.file)} for each in plan.server.pages],
+        "nginx_error_log": f"{paths.logs}/nginx.error.log",
+        "other_log": f"{paths.logs}/access/_other.log",
+        "agent_upstream": f"unix:{paths.agent_socket}",
+        "status_listen": f"unix:{paths.nginx_status}",
+        "comment": _comment,
+        "map_key": lambda key: _Spelt(nginx_word("\\" + key)),
+        "pattern": lambda text: _Spelt(nginx_word("~" + text)),
+        "pattern_word": lambda text: _Spelt(nginx_word(text)),
+        **{f"{kind}_tmp": f"{tmp}/{kind}" for kind in ("body", "proxy", "fastcgi", "uwsgi", "scgi")},
+    }
+    files = {}
+    for name in ("nginx", "upstreams", "servers", "locations", "internal", "mime"):
+        files[f"nginx/{name}.conf"] = environment.get_template(f"nginx/{name}.conf.j2").render(context)
+    template = environment.get_template("nginx/tenant.conf.j2")
+    for view in context["host_tenants"]:
+        files[f"nginx/{view['include']}"] = template.render(context | {"tenant": view})
+    for name, text in templates.items():
+        if name.startswith("nginx/pages/"):
+            files[name] = text
+    context["version"] = nginx_version(files)
+    files["nginx/version.conf"] = environment.get_template("nginx/version.conf.j2").render(context)
+    yield from files.items()
+
+
+def _page_file(current: str, file: str) -> str:
+    return file if file.startswith("/") else f"{current}/nginx/{file}"
+
+
+def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
+    ini = _environment(templates, ini_value)
+    current, logs = plan.paths.current, plan.paths.logs
+    launch = f"{current}/launch"
+
+    def command(*words: str) -> str:
+        return " ".join(ini_command_word(each) for each in words)
+
+    programs = [
+        asdict(tenant)
+        | {
+            "command": _Spelt(command("/bin/sh", f"{launch}/{tenant.program}.sh") + " %(process_num)d"),
+            "processes": PREPARE_SLOT + 1 if tenant.prepare else tenant.slots,
+            "stop_wait": max(1, round(tenant.stop_timeout)),
+            "log": _Spelt(ini_value(f"{logs}/tenants/{tenant.program}") + ".%(process_num)d.log"),
+        }
+        for tenant in plan.tenants
+    ]
+    context: dict[str, Any] = {
+        "paths": plan.paths,
+        "comment": _comment,
+        "log": f"{logs}/supervisord.log",
+        "level": plan.server.supervisor_log_level,
+        "serverurl": f"unix://{plan.paths.supervisor_socket}",
+        "agent_socket": f"unix://{plan.paths.agent_socket}",
+        "agent_command": _Spelt(command("/bin/sh", f"{launch}/_agent.sh") + " %(process_num)d"),
+        "listener_command": command(plan.python, "-I", "-S", plan.listener, plan.paths.events_socket),
+        "nginx_command": command("/bin/sh", f"{launch}/_nginx.sh"),
+        "kill_timeout": max(1, round(plan.server.kill_timeout)),
+        "agent_log": f"{logs}/agent.log",
+        "agent_log_events": f"{logs}/events.log",
+        "nginx_log": f"{logs}/nginx.log",
+        "programs": programs,
+    }
+    main = context | {"programs": f"{current}/supervisor/programs.conf"}
+    yield "supervisor/supervisord.conf", ini.get_template("supervisor/supervisord.conf.j2").render(main)
+    yield "supervisor/programs.conf", ini.get_template("supervisor/program.conf.j2").render(context)
+    yield from _launch(plan, templates)
+
+
+def _launch(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
+    shell = _environment(templates, shell_word)
+    context = {
+        "comment": _comment,
+        "paths": plan.paths,
+        "python": plan.python,
+        "nginx": "nginx",
+        "configuration": f"{plan.paths.current}/nginx/nginx.conf",
+        "error_log": f"{plan.paths.logs}/nginx.error.log",
+        "base": plan.base,
+    }
+    template = shell.get_template("supervisor/launch.sh.j2")
+    for tenant in plan.tenants:
+        view = asdict(tenant) | {"niceness": str(tenant.niceness) if tenant.niceness else ""}
+        files = {
+            "lock": f"{tenant.directory}/.prepare.lock",
+            "pending": f"{tenant.directory}/.prepare.pending",
+            "prepared": f"{tenant.directory}/.prepared",
+        }
+        yield f"launch/{tenant.program}.sh", template.render(context | files | {"tenant": view})
+    for name in ("nginx", "agent"):
+        yield f"launch/_{name}.sh", shell.get_template(f"supervisor/{name}.sh.j2").render(context)

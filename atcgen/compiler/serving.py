@@ -1,0 +1,107 @@
+"""The listener and what holds for the whole machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from atcgen.compiler import interpolate
+from atcgen.compiler.paths import absolute
+from atcgen.compiler.plan import Host, Page, ServerPlan
+from atcgen.compiler.schema import Config, Server
+
+# Fly Proxy reaches a machine from these.
+_FLY_NETWORKS = ("172.16.0.0/12", "fdaa::/16")
+_EVERYBODY = ("0.0.0.0/0", "::/0")
+_NGINX_LEVELS = {"debug": "info", "info": "warn", "warn": "warn", "error": "error"}
+_SUPERVISOR_LEVELS = {"debug": "debug", "info": "info", "warn": "warn", "error": "error"}
+_KEEPALIVE_MIN_TIMEOUT = 5_000  # hot enough for any client that is about to send on an idle connection
+_POOL_LIFETIME = 5_000
+_OWN_PAGES = ("starting.html", "starting.txt", "failed.html", "failed.txt", "404.html", "413.html", "502.html")
+
+
+def server_plan(config: Config, host: Host, tenants: Sequence[str], remotes: int) -> ServerPlan:
+    """Everything about the machine's listener."""
+    server = config.server
+    level = "debug" if server.debug else server.log_level
+    open_files = max(1024, min(host.open_files, 65_536))
+    pages = _pages(server, host)
+    longest = max((len(each) for each in (*tenants, *config.users)), default=0)
+    return ServerPlan(
+        listen=_listen(server, host),
+        workers=max(1, min(host.cpus, 8)),
+        worker_user=server.user or host.user if host.is_root else "",
+        worker_connections=max(512, min(8192, open_files // 2)),
+        open_files=open_files,
+        health_check_path=f"/{server.health_check_path}",
+        idle_timeout=_ms(server.http_idle_timeout),
+        read_timeout=_ms(server.http_read_timeout),
+        write_timeout=_ms(server.http_write_timeout),
+        response_timeout=_ms(server.response_timeout),
+        keepalive_min_timeout=_KEEPALIVE_MIN_TIMEOUT if host.nginx_version >= (1, 27, 4) else 0,
+        pool_lifetime=_POOL_LIFETIME if host.nginx_version >= (1, 19, 10) else 0,
+        max_request_body=server.max_request_body,
+        log_level=_NGINX_LEVELS[level],
+        supervisor_log_level=_SUPERVISOR_LEVELS[level],
+        logs_requests=server.log_requests,
+        compresses=server.gzip_compression_enabled,
+        trusted=_trusted(server, host),
+        cache_size=server.cache_size,
+        cache_max_item_pattern=greater_than(server.max_cache_item_size),
+        bad_gateway="/_atc/page/502.html",
+        pages=pages,
+        hold=server.hold,
+        max_waiting=server.max_waiting,
+        boots=server.boots or max(1, host.cpus),
+        kill_timeout=server.kill_timeout,
+        hash_bucket_size=128 if longest < 100 else 1024,
+        hash_max_size=max(2048, 2 * (remotes + len(config.users))),
+    )
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _listen(server: Server, host: Host) -> tuple[str, ...]:
+    if server.bind is not None:
+        address = f"[{server.bind}]" if ":" in server.bind else server.bind
+        return (f"{address}:{server.http_port}",)
+    everywhere = (f"0.0.0.0:{server.http_port}",)
+    return (*everywhere, f"[::]:{server.http_port}") if host.has_ipv6 else everywhere
+
+
+def _trusted(server: Server, host: Host) -> tuple[str, ...]:
+    if server.forward_headers:
+        return _EVERYBODY
+    if server.forward_headers is None and "trusted_proxies" not in server.model_fields_set:
+        return _FLY_NETWORKS if "FLY_APP_NAME" in host.environ else ()
+    return tuple(server.trusted_proxies)
+
+
+def _pages(server: Server, host: Host) -> tuple[Page, ...]:
+    """Our pages, each replaced by the owner's where that exists."""
+    own = {
+        "404.html": server.error_pages.get("404", ""),
+        "413.html": server.error_pages.get("413", ""),
+        "502.html": server.error_pages.get("502", server.bad_gateway_page),
+        "starting.html": server.error_pages.get("503", ""),
+        "failed.html": server.error_pages.get("503", ""),
+    }
+    result = []
+    for name in _OWN_PAGES:
+        given = own.get(name, "")
+        file = absolute(host.base, interpolate.expand(given, {}, host.environ)) if given else ""
+        result.append(Page(f"/_atc/page/{name}", file if file in host.pages else f"pages/{name}"))
+    return tuple(result)
+
+
+def greater_than(limit: int) -> str:
+    """A regular expression for decimal numbers above the limit: nginx can match, and cannot compare."""
+    digits = str(limit)
+    parts = [rf"[1-9]\d{{{len(digits)},}}"]
+    for index, digit in enumerate(digits):
+        if digit != "9":
+            rest = len(digits) - index - 1
+            higher = f"[{int(digit) + 1}-9]"
+            parts.append(digits[:index] + higher + (rf"\d{{{rest}}}" if rest else ""))
+    return "^(?:" + "|".join(parts) + r")\z"

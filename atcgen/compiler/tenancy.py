@@ -1,0 +1,209 @@
+"""One tenant: what is wanted of it to what will be, complete."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os.path
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from atcgen.compiler import interpolate
+from atcgen.compiler.names import socket_directory
+from atcgen.compiler.paths import absolute
+from atcgen.compiler.plan import Host, Paths, StaticPlan, TenantPlan
+from atcgen.compiler.quoting import shell_word
+from atcgen.compiler.schema import App, Config, Idle, StaticDirectory
+from atcgen.diagnostics import Position
+
+# What a command may hold only if a shell reads it; `${...}` of ours is taken out before.
+_SHELL = re.compile(r"[|&;<>()$`*?\[\]#~{}!\n]|(^|\s)[A-Za-z_][A-Za-z0-9_]*=")
+_DEFAULT_START = "bin/rails server"  # what the predecessor ran when it was told nothing
+_DEFAULT_PREPARE = "bin/rails db:prepare"
+_BOOT_NICENESS = 10
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A tenant as atc.yml has it, with the levels above it merged in."""
+
+    id: str
+    program: str
+    label: str
+    user_id: str
+    user_name: str
+    region: str
+    path: str
+    host: str
+    origin: Position
+    app: App
+    idle: Idle
+    pin: object
+    eager: bool
+    databases: tuple[str, ...]
+    extra_env: Mapping[str, str]
+    database_name: str = ""  # of a route in fly-atc's form
+    alone: bool = False  # the one application of `atc run -- COMMAND`
+    fixed_port: int = field(default=0)
+
+    @property
+    def uses_socket(self) -> bool:
+        """The command, or a variable that it may read, names the socket."""
+        texts = (self.app.start, *self.app.env.values())
+        return any(interpolate.mentions(each, "socket") for each in texts)
+
+
+def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Paths) -> TenantPlan:
+    """Everything about one tenant of this machine."""
+    app = wanted.app
+    volume = interpolate.expand(config.storage.volume, {}, host.environ)
+    directory = f"{absolute(host.base, volume)}/{wanted.program}"
+    root = absolute(host.base, interpolate.expand(app.root, {}, host.environ))
+    databases = tuple(f"{directory}/{each}" for each in wanted.databases)
+    values = _values(wanted, directory, root, databases[0], port, host)
+    run = socket_directory(paths.run, wanted.program)
+    start, prepare = _commands(app, host)
+    prefix = f"{wanted.path}/"
+    link = "" if port else f"{run}/current.sock"
+    statics, public = _statics(app, root, wanted.path)
+    sendfiles = _sendfiles(wanted.program, root, directory) if config.server.x_sendfile_enabled else ()
+    return TenantPlan(
+        id=wanted.id,
+        program=wanted.program,
+        label=wanted.label,
+        user_id=wanted.user_id,
+        path=wanted.path,
+        host=wanted.host,
+        origin=str(wanted.origin),
+        directory=directory,
+        databases=databases,
+        root=root,
+        env=_environment(wanted, values, port, databases[0], host),
+        start=_words(start, values, host),
+        prepare=_words(prepare, values, host),
+        release=interpolate.expand(app.release, values, host.environ),
+        health=wanted.path + (app.health or "/"),
+        health_declared=bool(app.health),
+        port=port,
+        socket_directory=run,
+        link=link,
+        slots=2 if app.restart == "overlap" and not port else 1,
+        niceness=_BOOT_NICENESS if host.is_root else 0,
+        unix_user=app.user or "",
+        idle=wanted.idle.tenant,
+        pin=bool(wanted.pin),
+        eager=wanted.eager or bool(wanted.pin),
+        start_timeout=app.start_timeout,
+        prepare_timeout=app.prepare_timeout,
+        drain_timeout=app.drain_timeout,
+        stop_timeout=app.stop_timeout,
+        stop_signal=app.stop_signal,
+        access_log=f"{paths.logs}/access/{wanted.program}.log",
+        location=prefix,
+        pool_keep=f"{wanted.program}.keep",
+        pool_once=f"{wanted.program}.once",
+        upstream=f"127.0.0.1:{port}" if port else f"unix:{link}",
+        cache_zone=_cache_zone(app, config),
+        statics=statics,
+        public=public,
+        websocket=f"{prefix}{app.websocket}" if app.websocket is not None else "",
+        streaming=app.streaming,
+        sendfile_mapping=",".join(f"{each.directory}={each.location}" for each in sendfiles),
+        sendfiles=sendfiles,
+    )
+
+
+def _values(
+    wanted: Wanted, directory: str, root: str, database: str, port: int, host: Host
+) -> dict[str, str]:
+    secret = hmac.new(host.secret.encode(), wanted.id.encode(), hashlib.sha256).hexdigest()
+    return {
+        "tenant.name": wanted.label,
+        "tenant.path": wanted.path,
+        "tenant.id": wanted.id,
+        "tenant.dir": directory,
+        "tenant.host": wanted.host,
+        "user.name": wanted.user_name,
+        "user.id": wanted.user_id,
+        "user.region": wanted.region,
+        "database": database,
+        "secret": secret,
+        "socket": interpolate.SOCKET_MARK,
+        "port": str(port),
+        "app.root": root,
+    }
+
+
+def _environment(
+    wanted: Wanted, values: Mapping[str, str], port: int, database: str, host: Host
+) -> tuple[tuple[str, str], ...]:
+    """The variables of the tenant, sorted; SOCKET itself is set by the launch script, which knows the slot."""
+    env = dict(wanted.extra_env)
+    if port:
+        env["PORT"] = str(port)
+    if wanted.database_name and "DATABASE_URL" not in wanted.app.env:
+        env["DATABASE_URL"] = _database_url(host.environ.get("DATABASE_URL", ""), wanted.database_name, database)
+    for name, text in wanted.app.env.items():
+        env[name] = interpolate.expand(text, values, host.environ)
+    return tuple(sorted(env.items()))
+
+
+def _database_url(given: str, name: str, database: str) -> str:
+    """The machine's DATABASE_URL with its file name replaced, as the predecessor did; else the tenant's own file."""
+    head, slash, _ = given.rpartition("/")
+    return f"{head}/{name}.sqlite3" if slash else f"sqlite3:{database}"
+
+
+def _commands(app: App, host: Host) -> tuple[str, str]:
+    if app.start:
+        return app.start, app.prepare
+    if host.command:
+        return shlex.join(host.command), app.prepare
+    return _DEFAULT_START, app.prepare or _DEFAULT_PREPARE
+
+
+def _words(command: str, values: Mapping[str, str], host: Host) -> tuple[str, ...]:
+    """A command as words: its own where no shell is needed, else a shell's with the command as one of them."""
+    if not command.strip():
+        return ()
+    bare = re.sub(r"\$\{[^}]*\}", "", command)
+    if _SHELL.search(bare):
+        text = interpolate.expand(command, values, host.environ, spell=shell_word)
+        return ("/bin/sh", "-c", text)
+    return tuple(interpolate.expand(each, values, host.environ) for each in shlex.split(command))
+
+
+def _cache_zone(app: App, config: Config) -> str:
+    if not config.server.cache_size or app.cache == "off":
+        return "off"
+    return app.cache
+
+
+def _statics(app: App, root: str, prefix: str) -> tuple[tuple[StaticPlan, ...], tuple[StaticPlan, ...]]:
+    """Directories with a prefix of their own, and the public directory, which shares the tenant's prefix."""
+    own, public = [], []
+    for path, each in sorted(app.static.items()):
+        directory = absolute(root, each.dir)
+        if path:
+            own.append(StaticPlan(f"{prefix}/{path}/", "", f"{directory}/", _cache_control(each)))
+        else:
+            pattern = "^" + re.escape(prefix) + r"(?<atc_file>/(?!.*/\.)(?!\.)[^?]*\.[A-Za-z0-9]+)\z"
+            public.append(StaticPlan(f"{prefix}/", pattern, directory, _cache_control(each)))
+    return tuple(own), tuple(public)
+
+
+def _cache_control(each: StaticDirectory) -> str:
+    return "public, max-age=31536000, immutable" if each.immutable else f"public, max-age={int(each.max_age)}"
+
+
+def _sendfiles(program: str, root: str, directory: str) -> tuple[StaticPlan, ...]:
+    """What the application may let nginx send: files below its root and below the tenant's directory."""
+    places = {"data": directory, "app": root}
+    if os.path.commonpath([root, directory]) == root:
+        places.pop("data")
+    return tuple(
+        StaticPlan(f"/_atc/files/{program}/{name}/", "", f"{place.rstrip('/')}/", "")
+        for name, place in sorted(places.items())
+    )
