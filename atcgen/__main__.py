@@ -1,0 +1,5 @@
+"""`python -m atcgen` is `atc`."""
+
+from atcgen.cli import main
+
+main()

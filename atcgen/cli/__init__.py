@@ -1,0 +1,55 @@
+"""The `atc` command: arguments, exit codes, printing. The only room that prints or reads the environment."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from atcgen.errors import AtcError, Rejected
+
+_COMMANDS = {
+    "build": "atcgen.cli.build",
+    "check": "atcgen.cli.check",
+    "plan": "atcgen.cli.plan",
+    "schema": "atcgen.cli.schema",
+}
+
+
+class _LateCommands(click.Group):
+    """Imports a command when it is used, so that `atc --help` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(_COMMANDS[cmd_name]).command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Rejected as rejected:
+            for each in rejected.diagnostics:
+                click.echo(str(each), err=True)
+            click.echo("nothing was written", err=True)
+            sys.exit(rejected.exit_code)
+        except AtcError as problem:
+            click.echo(f"error: {problem}", err=True)
+            if problem.hint:
+                click.echo(f"    hint: {problem.hint}", err=True)
+            sys.exit(problem.exit_code)
+
+
+@click.group(cls=_LateCommands)
+@click.version_option(package_name="atcgen", prog_name="atc")
+def main() -> None:
+    """Many tenants of one web application: woken by a request, asleep when idle.
+
+    Everything is said in one file, atc.yml. Exit codes: 0 done, 1 the file has errors, 2 wrong command line, 3 the
+    running system did not take it.
+    """

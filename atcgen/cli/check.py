@@ -1,0 +1,34 @@
+"""`atc check`: is the file right?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from atcgen.cli.source import compile_file, file_options, find_file
+from atcgen.errors import Rejected
+
+
+@click.command("check")
+@file_options
+@click.option("--json", "as_json", is_flag=True, help="Print the diagnostics as JSON.")
+def command(file: Path | None, region: str | None, instance: str | None, state: Path | None, as_json: bool) -> None:
+    """Say everything that is wrong with atc.yml; exit 1 when it has errors."""
+    found = find_file(file)
+    try:
+        compiled = compile_file(found, state, region, instance)
+    except Rejected as rejected:
+        if not as_json:
+            raise
+        click.echo(json.dumps([each.to_json() for each in rejected.diagnostics]))
+        sys.exit(rejected.exit_code)
+    if as_json:
+        click.echo(json.dumps([each.to_json() for each in compiled.warnings]))
+        return
+    for warning in compiled.warnings:
+        click.echo(str(warning), err=True)
+    plan = compiled.plan
+    click.echo(f"{found}: {len(plan.tenants)} tenants here, {len(plan.remotes)} on other machines")

@@ -1,0 +1,95 @@
+"""Generations on disk: written whole beside the others, activated by one atomic rename."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from atcgen.compiler.render import Files
+
+KEPT = 5
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A set of files on disk, named by its content."""
+
+    digest: str
+    path: Path
+
+
+def digest(files: Files) -> str:
+    """The name of a set of files: the same for the same content."""
+    said = hashlib.sha256()
+    for path in sorted(files):
+        said.update(f"{path}\0{files[path]}\0".encode())
+    return said.hexdigest()[:16]
+
+
+def store(state: Path, files: Files) -> Generation:
+    """Write a generation, or find it already there. It is not active yet."""
+    name = digest(files)
+    home = state / "generations"
+    home.mkdir(parents=True, exist_ok=True)
+    target = home / name
+    if not target.is_dir():
+        fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=home))
+        write_files(fresh, files)
+        try:
+            fresh.rename(target)
+        except OSError:  # another process stored the same
+            shutil.rmtree(fresh)
+            if not target.is_dir():
+                raise
+    os.utime(target)
+    return Generation(name, target)
+
+
+def write_files(directory: Path, files: Files) -> None:
+    """Write files below a directory; only the owner may read them, for they hold environments."""
+    directory.chmod(0o700)
+    for path, text in files.items():
+        file = directory / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(text, encoding="utf-8")
+
+
+def active(state: Path) -> Generation | None:
+    """The generation that `current` points to."""
+    try:
+        name = Path(os.readlink(state / "current")).name
+    except OSError:
+        return None
+    path = state / "generations" / name
+    return Generation(name, path) if path.is_dir() else None
+
+
+def activate(state: Path, generation: Generation) -> None:
+    """Point `current` to a generation, atomically."""
+    fresh = state / f".current-{os.getpid()}"
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(Path("generations") / generation.digest)
+    fresh.replace(state / "current")
+
+
+def prune(state: Path) -> None:
+    """Forget all but the newest generations and the active one."""
+    keep = active(state)
+    old = sorted((state / "generations").glob("[0-9a-f]*"), key=lambda each: each.stat().st_mtime, reverse=True)
+    for path in old[KEPT:]:
+        if keep is None or path.name != keep.digest:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def read_files(generation: Generation) -> Files:
+    """The files of a generation, as `store` was given them."""
+    return {
+        str(path.relative_to(generation.path)): path.read_text(encoding="utf-8")
+        for path in sorted(generation.path.rglob("*"))
+        if path.is_file()
+    }

@@ -1,0 +1,92 @@
+"""Gather the facts about this machine that the compiler needs."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import resource
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from atcgen.compiler.plan import Host
+from atcgen.errors import Unavailable
+
+_NEEDED = ("http_auth_request_module", "http_realip_module", "http_gzip_static_module", "http_stub_status_module")
+_LISTENER = Path(__file__).resolve().parent.parent / "agent" / "listener.py"
+
+
+def gather_host(
+    base: Path,
+    state: Path,
+    environ: Mapping[str, str],
+    *,
+    command: tuple[str, ...] = (),
+    region: str | None = None,
+    instance: str | None = None,
+) -> Host:
+    """The machine as it is. Raises `Unavailable` when nginx is missing or cannot do what is needed."""
+    return Host(
+        base=str(base),
+        state=str(state),
+        environ=dict(environ),
+        command=command,
+        cpus=len(os.sched_getaffinity(0)),
+        user=pwd.getpwuid(os.geteuid()).pw_name,
+        is_root=os.geteuid() == 0,
+        open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+        has_ipv6=_has_ipv6(),
+        nginx_version=nginx_version(),
+        python=sys.executable,
+        listener=str(_LISTENER),
+        region=region or environ.get("FLY_REGION"),
+        instance=instance or environ.get("FLY_MACHINE_ID"),
+        secret=master_secret(state),
+    )
+
+
+def nginx_version() -> tuple[int, ...]:
+    """The version of the installed nginx, which has every module that atc uses."""
+    binary = shutil.which("nginx")
+    if binary is None:
+        raise Unavailable("nginx is not installed", hint="on Debian: apt-get install nginx")
+    said = subprocess.run([binary, "-V"], capture_output=True, text=True, check=False).stderr
+    found = re.search(r"(?:nginx|openresty)/(\d+)\.(\d+)\.(\d+)", said)
+    if not found:
+        raise Unavailable(f"{binary} -V does not say which version it is")
+    missing = [each for each in _NEEDED if each not in said]
+    if missing:
+        raise Unavailable(f"nginx was built without {', '.join(missing)}")
+    return tuple(int(each) for each in found.groups())
+
+
+def master_secret(state: Path) -> str:
+    """The secret of this installation, from which those of tenants are derived; made on first use."""
+    file = state / "secret"
+    try:
+        return file.read_text(encoding="ascii")
+    except FileNotFoundError:
+        state.mkdir(parents=True, exist_ok=True)
+        fresh = file.with_suffix(f".{os.getpid()}")
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_hex(32), encoding="ascii")
+        try:
+            os.link(fresh, file)  # whoever is first wins
+        except FileExistsError:
+            pass
+        fresh.unlink()
+        return file.read_text(encoding="ascii")
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
