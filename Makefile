@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install test check format clean
+.PHONY: help install nginx test check format clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -21,7 +21,13 @@ $(CALENDAR)/.venv/.installed: $(CALENDAR)/requirements.txt
 	$(CALENDAR)/.venv/bin/pip install -q -r $(CALENDAR)/requirements.txt
 	@touch $@
 
-test: install ## run every test
+nginx:
+	@command -v nginx >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends nginx; \
+	  else echo "nginx is missing; on Debian: sudo apt-get install nginx" >&2; exit 1; fi; }
+
+test: install nginx ## run every test
 	$(VENV)/bin/pytest
 
 check: install ## lint and types, without writing

@@ -9,7 +9,7 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 # What a unix socket's path may hold, less the byte that ends it (`man 7 unix`).
 SOCKET_PATH_LIMIT = 107
-_LONGEST_TAIL = len("/0.sock.next")
+_LONGEST_TAIL = len("/0.sock")
 _DIGEST_LENGTH = 10
 
 

@@ -66,7 +66,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
     run = socket_directory(paths.run, wanted.program)
     start, prepare = _commands(app, host)
     prefix = f"{wanted.path}/"
-    link = "" if port else f"{run}/current.sock"
+    link = "" if port else f"{run}/sock"
     statics, public = _statics(app, root, wanted.path)
     sendfiles = _sendfiles(wanted.program, root, directory) if config.server.x_sendfile_enabled else ()
     return TenantPlan(

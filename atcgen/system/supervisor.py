@@ -1,0 +1,95 @@
+"""supervisord, over XML-RPC on its unix socket. Blocking; the agent calls it in a thread."""
+
+from __future__ import annotations
+
+import xmlrpc.client
+from dataclasses import dataclass
+from typing import Any
+
+from supervisor.xmlrpc import Faults, SupervisorTransport
+
+from atcgen.errors import Unavailable
+
+RUNNING = 20  # supervisor.states.ProcessStates.RUNNING
+STARTING = 10
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of supervisord: `group:name`."""
+
+    group: str
+    name: str
+    state: int
+    pid: int
+    exit_status: int
+
+    @property
+    def is_up(self) -> bool:
+        """Does it have a process of the system?"""
+        return self.pid > 0
+
+
+class Supervisor:
+    """A connection per call: none is kept that could break."""
+
+    def __init__(self, socket: str) -> None:
+        self._socket = socket
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
+        proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+        try:
+            return getattr(proxy.supervisor, method)(*arguments)
+        except (OSError, xmlrpc.client.ProtocolError) as problem:
+            raise Unavailable(f"supervisord does not answer: {problem}") from None
+        finally:
+            transport.close()
+
+    def start(self, group: str, slot: int) -> None:
+        """Spawn a process; nothing happens when it is up already."""
+        self._ignoring(Faults.ALREADY_STARTED, "startProcess", f"{group}:{slot}", False)
+
+    def stop(self, group: str, slot: int) -> None:
+        """Signal a process to end, and kill it later if it does not; nothing happens when it is down."""
+        self._ignoring(Faults.NOT_RUNNING, "stopProcess", f"{group}:{slot}", False)
+
+    def _ignoring(self, fault: int, method: str, *arguments: Any) -> None:
+        try:
+            self._call(method, *arguments)
+        except xmlrpc.client.Fault as problem:
+            if problem.faultCode != fault:
+                raise
+
+    def processes(self) -> list[Process]:
+        """Every process there is."""
+        return [
+            Process(each["group"], each["name"], each["state"], each["pid"], each["exitstatus"])
+            for each in self._call("getAllProcessInfo")
+        ]
+
+    def process(self, group: str, slot: int) -> Process:
+        """One process."""
+        each = self._call("getProcessInfo", f"{group}:{slot}")
+        return Process(each["group"], each["name"], each["state"], each["pid"], each["exitstatus"])
+
+    def reload(self) -> tuple[list[str], list[str], list[str]]:
+        """Read the configuration anew; the groups added, changed and removed, none of which is touched yet."""
+        added, changed, removed = self._call("reloadConfig")[0]
+        return added, changed, removed
+
+    def add(self, group: str) -> None:
+        """Take a group from the configuration."""
+        self._ignoring(Faults.ALREADY_ADDED, "addProcessGroup", group)
+
+    def remove(self, group: str) -> None:
+        """Forget a group whose processes are down."""
+        self._ignoring(Faults.BAD_NAME, "removeProcessGroup", group)
+
+    def is_shutting_down(self) -> bool:
+        """Was supervisord told to end?"""
+        try:
+            self._call("getState")
+        except xmlrpc.client.Fault as problem:
+            return problem.faultCode == Faults.SHUTDOWN_STATE
+        return False
