@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install nginx test check format clean
+.PHONY: help install nginx run build test check format clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -26,6 +26,12 @@ nginx:
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends nginx; \
 	  else echo "nginx is missing; on Debian: sudo apt-get install nginx" >&2; exit 1; fi; }
+
+run: install nginx ## serve the ten tenants of examples/atc.yml on http://localhost:8080
+	$(VENV)/bin/atc run -c examples/atc.yml --state .atc
+
+build: install nginx ## write the configuration of examples/atc.yml to build/
+	$(VENV)/bin/atc build -c examples/atc.yml --state .atc -o build
 
 test: install nginx ## run every test
 	$(VENV)/bin/pytest

@@ -14,6 +14,7 @@ _COMMANDS = {
     "build": "atcgen.cli.build",
     "check": "atcgen.cli.check",
     "plan": "atcgen.cli.plan",
+    "run": "atcgen.cli.run",
     "schema": "atcgen.cli.schema",
 }
 

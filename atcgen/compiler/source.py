@@ -23,7 +23,7 @@ Path = tuple[str | int, ...]
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+\Z")
 _SURPRISES = (
-    (re.compile(r"(?i)(y|yes|n|no|on|off)\Z"), "a boolean"),
+    (re.compile(r"(?i)(yes|no|on|off)\Z"), "a boolean"),
     (re.compile(r"(True|TRUE|False|FALSE)\Z"), "a boolean"),
     (re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?\Z"), "a number in base 60"),
     (re.compile(r"[-+]?0[0-7_]+\Z"), "an octal number"),

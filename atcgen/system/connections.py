@@ -1,0 +1,40 @@
+"""How many connections are open on a socket right now, from the kernel's tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+_CONNECTED_UNIX = "03"
+_ESTABLISHED_TCP = "01"
+
+
+def unix_connections(table: str) -> Counter[str]:
+    """Connections per socket path, from the text of /proc/net/unix."""
+    found: Counter[str] = Counter()
+    for line in table.splitlines()[1:]:
+        fields = line.split(maxsplit=7)
+        if len(fields) == 8 and fields[5] == _CONNECTED_UNIX:
+            found[fields[7]] += 1
+    return found
+
+
+def tcp_connections(tables: Iterable[str]) -> Counter[int]:
+    """Connections per local port, from the texts of /proc/net/tcp and tcp6."""
+    found: Counter[int] = Counter()
+    for table in tables:
+        for line in table.splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == _ESTABLISHED_TCP:
+                found[int(fields[1].rsplit(":", 1)[1], 16)] += 1
+    return found
+
+
+def open_connections() -> tuple[Counter[str], Counter[int]]:
+    """The connections of this machine: by socket path, and by port."""
+    tables = [Path(f"/proc/net/{name}") for name in ("tcp", "tcp6")]
+    return (
+        unix_connections(Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace")),
+        tcp_connections(each.read_text(encoding="ascii") for each in tables if each.exists()),
+    )

@@ -1,0 +1,76 @@
+"""Is a tenant answering? Asks its socket or port, soon and often at first, ever more rarely later."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+_FIRST_DELAY = 0.002
+_LONGEST_DELAY = 0.025
+_SHARE_OF_ELAPSED = 0.05
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a process listens: a unix socket, or a port of this machine."""
+
+    socket: str = ""
+    port: int = 0
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open a connection; raises `OSError` when nobody listens."""
+        if self.port:
+            return await asyncio.open_connection("127.0.0.1", self.port)
+        return await asyncio.open_unix_connection(self.socket)
+
+
+async def listens(address: Address) -> bool:
+    """Does anybody listen there right now?"""
+    try:
+        _, writer = await address.connect()
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def status_of(address: Address, path: str) -> int:
+    """The status of a GET; raises `OSError` when there is no answer."""
+    reader, writer = await address.connect()
+    try:
+        writer.write(
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Proto: https\r\nUser-Agent: atc\r\n"
+            "Accept: */*\r\n\r\n".encode()
+        )
+        line = await reader.readline()
+        words = line.split()
+        if len(words) < 2 or not words[1].isdigit():
+            raise OSError("the answer is not HTTP")
+        return int(words[1])
+    finally:
+        writer.close()
+
+
+async def wait_until_ready(
+    address: Address, path: str, *, declared: bool, timeout: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> str:
+    """Wait until the tenant answers; '' when it does, else why it is not ready within `timeout` seconds."""
+    began = time.monotonic()
+    reason = "nobody listens"
+    while True:
+        elapsed = time.monotonic() - began
+        if elapsed >= timeout:
+            return f"not ready after {timeout:g} s: {reason}"
+        try:
+            status = await asyncio.wait_for(status_of(address, path), timeout - elapsed)
+        except TimeoutError:
+            reason = f"GET {path} was not answered"
+        except (OSError, EOFError):
+            pass
+        else:
+            if status < (400 if declared else 500):
+                return ""
+            reason = f"GET {path} was answered with {status}"
+        await sleep(min(_LONGEST_DELAY, max(_FIRST_DELAY, elapsed * _SHARE_OF_ELAPSED)))
