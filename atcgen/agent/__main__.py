@@ -12,7 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from atcgen.agent.http import Answer, Request, as_json, serve
+from atcgen.agent.apply import Applier
 from atcgen.agent.service import Service
+from atcgen.agent.watch import watch
 from atcgen.compiler.plan import load
 from atcgen.system.supervisor import Supervisor
 
@@ -29,11 +31,15 @@ async def run(current: Path) -> None:
     loop.add_signal_handler(signal.SIGINT, done.set)
     _listen_to_events(plan.paths.events_socket, service)
     await service.resume()
+    applier = Applier(service)
     door = await serve(socket.socket(fileno=0), lambda request: _wake(service, request))
-    control = await serve(_control_socket(plan.paths.control_socket), lambda request: _control(service, request))
+    control = await serve(_control_socket(plan.paths.control_socket), lambda request: _control(service, applier, request))
     service.tasks.start(service.watch_idleness())
+    observer = watch(Path(plan.base) / Path(plan.file).name, lambda: service.tasks.start(applier.apply()))
+    service.tasks.start(applier.apply())  # what was edited while no agent watched
     log.info("agent.ready tenants=%d", len(service.keepers))
     await done.wait()
+    observer.stop()
     door.close()
     control.close()
 
@@ -45,13 +51,13 @@ async def _wake(service: Service, request: Request) -> Answer:
     return Answer(403, {"X-Atc-Verdict": verdict, "X-Atc-Retry-After": str(max(1, round(retry)))})
 
 
-async def _control(service: Service, request: Request) -> Answer:
+async def _control(service: Service, applier: Applier, request: Request) -> Answer:
     if request.method == "GET" and request.target == "/status":
         tenants = [
             {"id": each.plan.id, "state": each.tenant.state.value, "reason": each.tenant.reason}
             for each in service.keepers.values()
         ]
-        return as_json(200, {"tenants": tenants})
+        return as_json(200, {"tenants": tenants, "problem": applier.problem})
     return as_json(404, {"error": "no such thing"})
 
 

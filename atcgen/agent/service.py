@@ -34,11 +34,22 @@ class Keeper:
         self.waiting: set[asyncio.Future[bool]] = set()
         self.probing: asyncio.Task[object] | None = None
         self.last_wake = time.time()
-        self.started = 0.0
+        self.changed = asyncio.Event()
+
+    def take(self, plan: TenantPlan) -> None:
+        """Work by a new plan from now on."""
+        self.plan = plan
+        self.tenant = replace(self.tenant, slots=plan.slots, prepares=bool(plan.prepare), pinned=plan.pin)
 
     def address(self, slot: int) -> Address:
         """Where the process of a slot listens."""
         return Address(port=self.plan.port) if self.plan.port else Address(socket=self.plan.socket(slot))
+
+    async def until(self, state: State) -> None:
+        """Wait until the tenant is in a state."""
+        while self.tenant.state is not state:
+            self.changed.clear()
+            await self.changed.wait()
 
     def release(self, *, admitted: bool) -> None:
         """Answer everybody who waits."""
@@ -96,6 +107,7 @@ class Service:
         before = keeper.tenant
         keeper.tenant, commands = life.step(before, event)
         if keeper.tenant.state is not before.state:
+            keeper.changed.set()
             said = f" reason={keeper.tenant.reason!r}" if keeper.tenant.reason else ""
             log.info("tenant.%s tenant=%s from=%s%s", keeper.tenant.state, before.id, before.state, said)
         for command in commands:

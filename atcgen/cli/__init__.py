@@ -16,14 +16,16 @@ _COMMANDS = {
     "plan": "atcgen.cli.plan",
     "run": "atcgen.cli.run",
     "schema": "atcgen.cli.schema",
+    "store": "atcgen.cli.store",
 }
+_INTERNAL = {"store"}
 
 
 class _LateCommands(click.Group):
     """Imports a command when it is used, so that `atc --help` is quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return [each for each in _COMMANDS if each not in _INTERNAL]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:

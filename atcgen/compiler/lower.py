@@ -63,6 +63,8 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
     return Plan(
         file=document.file,
         base=host.base,
+        region=host.region,
+        instance=host.instance,
         paths=paths,
         server=server_plan(config, host, [each.id for each in tenants], len(remotes)),
         python=host.python,

@@ -197,6 +197,8 @@ class Plan:
 
     file: str
     base: str
+    region: str | None
+    instance: str | None
     paths: Paths
     server: ServerPlan
     python: str

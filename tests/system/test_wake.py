@@ -147,3 +147,44 @@ def test_a_path_of_nobody_is_not_its_parents(atc: Atc) -> None:
     assert atc.get("/a/z/")[0] == 404
     assert atc.get("/a/xy")[0] == 404
     assert atc.get("/a/x?q=1")[0] == 308
+
+
+def edit(atc: Atc, old: str, new: str) -> None:
+    """Edit atc.yml as editors do: write beside, rename over."""
+    file = atc.home / "atc.yml"
+    fresh = atc.home / "atc.yml.new"
+    fresh.write_text(file.read_text().replace(old, new))
+    fresh.replace(file)
+
+
+def test_edits_are_live_and_touch_only_what_changed(atc: Atc) -> None:
+    """A tenant that is added answers, one that is removed is a 404, and a neighbour keeps its process."""
+    _, before = atc.get("/a/x/")
+
+    edit(atc, "y: {}", "z: {pin: true}")
+    wait_until(lambda: atc.get("/a/z/")[0] == 200)
+    wait_until(lambda: atc.get("/a/y/")[0] == 404)
+    _, after = atc.get("/a/x/")
+
+    assert before == after
+
+
+def test_a_changed_environment_restarts_the_tenant_without_loss(atc: Atc) -> None:
+    """The new value is served, and no request in between fails."""
+    atc.get("/a/x/")
+
+    edit(atc, "'${tenant.id}'", "'changed-${tenant.id}'")
+    answers = []
+    wait_until(lambda: answers.append(atc.get("/a/x/")) or answers[-1][1].startswith("changed-a/x"))
+
+    assert {200} == {status for status, _ in answers}
+
+
+def test_a_bad_edit_changes_nothing(atc: Atc) -> None:
+    """The generation before it runs on."""
+    _, before = atc.get("/a/x/")
+
+    edit(atc, "users:", "usrs:")
+    wait_until(lambda: "unknown key 'usrs'" in (atc.home / ".atc/logs/agent.log").read_text())
+
+    assert (200, before) == atc.get("/a/x/")

@@ -1,0 +1,18 @@
+"""`atc store`: what the agent runs when atc.yml was edited: compile, and write the generation beside the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from atcgen.cli.source import compile_file, file_options, find_file
+from atcgen.system.generations import store
+
+
+@click.command("store", hidden=True)
+@file_options
+def command(file: Path | None, region: str | None, instance: str | None, state: Path | None) -> None:
+    """Compile atc.yml and store the generation; print its name. It is not active yet."""
+    compiled = compile_file(find_file(file), state, region, instance)
+    click.echo(store(Path(compiled.plan.paths.state), compiled.files).digest)

@@ -1,0 +1,52 @@
+"""nginx: test a configuration, reload, and know which one it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from atcgen.errors import ApplyError, NginxRefused
+
+_PATIENCE = 10.0
+
+
+def test(configuration: Path, error_log: Path) -> None:
+    """Raise `NginxRefused` when nginx does not accept a configuration."""
+    words = ["nginx", "-t", "-q", "-c", str(configuration), "-e", str(error_log)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise NginxRefused(done.stderr.strip(), hint="please report this: the file passed every check")
+
+
+def reload(pid_file: Path) -> None:
+    """Ask the master to load its configuration anew."""
+    try:
+        os.kill(int(pid_file.read_text(encoding="ascii")), signal.SIGHUP)
+    except (OSError, ValueError) as problem:
+        raise ApplyError(f"nginx cannot be told to reload: {problem}") from None
+
+
+async def running_version(status_socket: str) -> str:
+    """The version that workers answer with, '' when none does."""
+    try:
+        reader, writer = await asyncio.open_unix_connection(status_socket)
+    except OSError:
+        return ""
+    writer.write(b"GET /version HTTP/1.0\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    return answer.rpartition(b"\r\n\r\n")[2].decode(errors="replace").strip()
+
+
+async def wait_for_version(status_socket: str, version: str) -> None:
+    """Wait until the workers of a configuration answer; raises `ApplyError` when they do not."""
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        if await running_version(status_socket) == version:
+            return
+        await asyncio.sleep(0.005)
+    raise ApplyError("nginx kept its old configuration", hint="its error log says why")
