@@ -11,8 +11,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from atcgen.agent.http import Answer, Request, as_json, serve
 from atcgen.agent.apply import Applier
+from atcgen.agent.http import Answer, Request, as_json, serve
 from atcgen.agent.service import Service
 from atcgen.agent.watch import watch
 from atcgen.compiler.plan import load
@@ -33,7 +33,9 @@ async def run(current: Path) -> None:
     await service.resume()
     applier = Applier(service)
     door = await serve(socket.socket(fileno=0), lambda request: _wake(service, request))
-    control = await serve(_control_socket(plan.paths.control_socket), lambda request: _control(service, applier, request))
+    control = await serve(
+        _control_socket(plan.paths.control_socket), lambda request: _control(service, applier, request)
+    )
     service.tasks.start(service.watch_idleness())
     observer = watch(Path(plan.base) / Path(plan.file).name, lambda: service.tasks.start(applier.apply()))
     service.tasks.start(applier.apply())  # what was edited while no agent watched

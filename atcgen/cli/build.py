@@ -12,7 +12,9 @@ from atcgen.system.generations import write_files
 
 @click.command("build")
 @file_options
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("build"), help="The directory to write to.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default=Path("build"), help="The directory to write to."
+)
 def command(file: Path | None, region: str | None, instance: str | None, state: Path | None, output: Path) -> None:
     """Compile atc.yml and write nginx/, supervisor/ and launch/ to a directory."""
     compiled = compile_file(find_file(file), state, region, instance)

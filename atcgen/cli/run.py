@@ -40,7 +40,15 @@ def _directories(plan: Plan) -> None:
 
 
 def _test(plan: Plan, generation: Path) -> None:
-    words = ["nginx", "-t", "-q", "-c", str(generation / "nginx/nginx.conf"), "-e", f"{plan.paths.logs}/nginx.error.log"]
+    words = [
+        "nginx",
+        "-t",
+        "-q",
+        "-c",
+        str(generation / "nginx/nginx.conf"),
+        "-e",
+        f"{plan.paths.logs}/nginx.error.log",
+    ]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         raise NginxRefused(done.stderr.strip(), hint="please report this: the file passed every check")

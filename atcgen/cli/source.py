@@ -20,7 +20,9 @@ _PLACES = (Path("atc.yml"), Path("config/atc.yml"))
 def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every command that reads atc.yml."""
     options = (
-        click.option("-c", "--config", "file", type=click.Path(path_type=Path), help="The file; atc.yml or config/atc.yml."),
+        click.option(
+            "-c", "--config", "file", type=click.Path(path_type=Path), help="The file; atc.yml or config/atc.yml."
+        ),
         click.option("--region", help="The region of this machine; FLY_REGION when missing."),
         click.option("--instance", help="The id of this machine; FLY_MACHINE_ID when missing."),
         click.option("--state", type=click.Path(path_type=Path), help="The state directory; .atc beside the file."),

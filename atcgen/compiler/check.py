@@ -192,9 +192,7 @@ def _walk(data: Any, path: Path) -> Iterator[tuple[Path, str]]:
         yield path, data
 
 
-def _unknown(
-    document: Document, path: Path, text: str, host: Host, *, only_environment: bool
-) -> Iterator[Diagnostic]:
+def _unknown(document: Document, path: Path, text: str, host: Host, *, only_environment: bool) -> Iterator[Diagnostic]:
     known = [] if only_environment else list(interpolate.VARIABLES)
     for name in interpolate.names(text):
         variable = interpolate.environment_name(name)
@@ -205,4 +203,6 @@ def _unknown(
                 yield Diagnostic(where, said, Code.MISSING_ENVIRONMENT)
         elif name not in known:
             hint = closest(name, known) or "known are " + ", ".join([*known, "ENV:NAME"])
-            yield Diagnostic(where, f"{_dotted(path)}: unknown variable '${{{name}}}'", Code.UNKNOWN_VARIABLE, hint=hint)
+            yield Diagnostic(
+                where, f"{_dotted(path)}: unknown variable '${{{name}}}'", Code.UNKNOWN_VARIABLE, hint=hint
+            )

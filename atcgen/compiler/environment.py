@@ -49,7 +49,9 @@ def override_server(server: Server, environ: Mapping[str, str]) -> tuple[Server,
         except ValidationError as rejected:
             said = rejected.errors()[0]["msg"].removeprefix("Value error, ")
             problems.append(
-                Diagnostic(Position(f"${name}", 1, 1), f"{environ[name]!r}: {said[0].lower()}{said[1:]}", Code.BAD_VALUE)
+                Diagnostic(
+                    Position(f"${name}", 1, 1), f"{environ[name]!r}: {said[0].lower()}{said[1:]}", Code.BAD_VALUE
+                )
             )
         else:
             values[key] = value

@@ -48,9 +48,7 @@ def mentions(text: str, name: str) -> bool:
     return name in names(text)
 
 
-def expand(
-    text: str, values: Mapping[str, str], environ: Mapping[str, str], spell: Callable[[str], str] = str
-) -> str:
+def expand(text: str, values: Mapping[str, str], environ: Mapping[str, str], spell: Callable[[str], str] = str) -> str:
     """Put the values in; `spell` writes each one, for instance as a shell word.
 
     Every name must be known: the checks have seen to that.

@@ -56,7 +56,9 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
     ports = _ports([wanted for wanted in local if not wanted.uses_socket], host)
     tenants = tuple(tenant_plan(wanted, ports.get(wanted.id, 0), config, host, paths) for wanted in local)
     remotes = tuple(
-        Remote(wanted.id, wanted.path, wanted.host, target, str(wanted.origin)) for wanted, _, target in placed if target
+        Remote(wanted.id, wanted.path, wanted.host, target, str(wanted.origin))
+        for wanted, _, target in placed
+        if target
     )
     homes = {user: _Place().below(section).target(host) for user, section in config.users.items()}
     has_root = any(not wanted.path and not wanted.host for wanted, _, _ in placed)
@@ -73,7 +75,9 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
         remotes=remotes,
         replays=tuple(Replay(user, target) for user, target in sorted(homes.items()) if target),
         replay_default=next((each.target for each in remotes if not each.path and not each.host), ""),
-        host_replays=tuple(sorted((Replay(each.host, each.target) for each in remotes if each.host), key=lambda e: e.key)),
+        host_replays=tuple(
+            sorted((Replay(each.host, each.target) for each in remotes if each.host), key=lambda e: e.key)
+        ),
         remote_prefixes=tuple(_exceptions(remotes, homes)),
         closed=tuple(f"/{user}/" for user, target in sorted(homes.items()) if not target and has_root),
         users=tuple(sorted(config.users)),
@@ -183,4 +187,3 @@ def _ports(wanted: list[Wanted], host: Host) -> dict[str, int]:
     used = set(given.values()) | set(host.ports.values()) | host.ports_taken
     free = (port for port in PORTS if port not in used)
     return given | {each.id: next(free) for each in wanted if each.id not in given}
-

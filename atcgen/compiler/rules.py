@@ -104,7 +104,10 @@ def _nested(document: Document, claim: _Claim, claims: dict[str, _Claim]) -> Ite
         if outer:
             said = f"'/{claim.path}' lies below the tenant '/{outer.path}'"
             yield Diagnostic(
-                document.at(claim.origin), said, Code.PATH_CLASH, hint=f"the other one is at {document.at(outer.origin)}"
+                document.at(claim.origin),
+                said,
+                Code.PATH_CLASH,
+                hint=f"the other one is at {document.at(outer.origin)}",
             )
 
 
@@ -119,7 +122,9 @@ def _hosts(document: Document, config: Config) -> Iterator[Diagnostic]:
     for name, origin in written:
         if name is not None and seen.setdefault(name, origin) != origin:
             hint = f"the other one is at {document.at(seen[name])}"
-            yield Diagnostic(document.at(origin), f"host '{name}' is answered by two tenants", Code.PATH_CLASH, hint=hint)
+            yield Diagnostic(
+                document.at(origin), f"host '{name}' is answered by two tenants", Code.PATH_CLASH, hint=hint
+            )
 
 
 def _databases(document: Document, config: Config) -> Iterator[Diagnostic]:

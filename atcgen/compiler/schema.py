@@ -83,18 +83,23 @@ class Server(Section):
         None, description="Believe X-Forwarded-* of every client; when missing, only of `trusted_proxies`."
     )
     trusted_proxies: list[Network] = Field(
-        default_factory=list, description="Addresses whose X-Forwarded-* are believed; on Fly.io its proxy's by default."
+        default_factory=list,
+        description="Addresses whose X-Forwarded-* are believed; on Fly.io its proxy's by default.",
     )
     gzip_compression_enabled: bool = Field(True, description="Compress text for clients that accept gzip.")
-    log_requests: bool = Field(True, description="Write a line of JSON per request; without it a tenant's idleness is "
-                                                 "judged by its open connections alone.")
+    log_requests: bool = Field(
+        True,
+        description="Write a line of JSON per request; without it a tenant's idleness is "
+        "judged by its open connections alone.",
+    )
     debug: bool = Field(False, description="The same as `log_level: debug`.")
     log_level: Literal["debug", "info", "warn", "error"] = Field("info", description="How much atc says of itself.")
-    health_check_path: UrlPath = Field(
-        "up", description="Answered by nginx itself, so that it wakes nobody."
-    )
+    health_check_path: UrlPath = Field("up", description="Answered by nginx itself, so that it wakes nobody.")
     hold: Duration = Field(
-        10, ge=0, le=3600, description="How long a request waits for a tenant that starts before it gets the waiting page."
+        10,
+        ge=0,
+        le=3600,
+        description="How long a request waits for a tenant that starts before it gets the waiting page.",
     )
     max_waiting: int = Field(1000, ge=1, le=100_000, description="How many requests may wait for one tenant.")
     boots: int = Field(0, ge=0, le=1000, description="How many tenants may boot at once; 0 is one per processor.")
@@ -126,25 +131,31 @@ class App(Section):
     platform: Literal["command"] = Field("command", description="How the application is run.")
     root: Text = Field(".", description="The directory of the application, relative to atc.yml.")
     start: Text = Field(
-        "", description="The command that serves one tenant; it listens on `${socket}` or `${port}`, whichever it mentions, "
-                        "and on PORT when it mentions none."
+        "",
+        description="The command that serves one tenant; it listens on `${socket}` or `${port}`, whichever it mentions, "
+        "and on PORT when it mentions none.",
     )
-    prepare: Text = Field("", description="A command that runs once per release and database before the start: migrations.")
+    prepare: Text = Field(
+        "", description="A command that runs once per release and database before the start: migrations."
+    )
     release: Text = Field(
         "", description="What names the release, such as `${ENV:GIT_SHA}`; when missing, the files below `root` do."
     )
     health: UrlSuffix = Field(
-        "", description="A path below the tenant's prefix that answers 2xx or 3xx when the tenant is ready; "
-                        "any answer below 500 of its front page when missing."
+        "",
+        description="A path below the tenant's prefix that answers 2xx or 3xx when the tenant is ready; "
+        "any answer below 500 of its front page when missing.",
     )
-    env: Env = Field(default_factory=dict, description="Environment variables; lower levels add to them and override them.")
+    env: Env = Field(
+        default_factory=dict, description="Environment variables; lower levels add to them and override them."
+    )
     databases: list[DatabaseFile] = Field(
         default_factory=list, description="SQLite files below the tenant's directory; the first one is `${database}`."
     )
     static: Static = Field(
         default_factory=dict,
         description="Directories nginx serves itself, by their path below the prefix; one name alone is a public "
-                    "directory whose files are served at the prefix.",
+        "directory whose files are served at the prefix.",
     )
     websocket: UrlPath | None = Field(
         None, description="A path below the prefix that is held open for long: no buffering, no response timeout."
@@ -162,14 +173,20 @@ class App(Section):
     start_timeout: Duration = Field(60, ge=1, le=3600, description="How long a tenant may take until it is ready.")
     prepare_timeout: Duration = Field(600, ge=1, le=DAY, description="How long `prepare` may take.")
     drain_timeout: Duration = Field(30, ge=0, le=DAY, description="How long open requests may go on before a stop.")
-    stop_timeout: Duration = Field(10, ge=0, le=300, description="How long after the stop signal the process is killed.")
-    stop_signal: Literal["TERM", "INT", "QUIT", "HUP", "USR1", "USR2"] = Field("TERM", description="The signal that asks it to end.")
+    stop_timeout: Duration = Field(
+        10, ge=0, le=300, description="How long after the stop signal the process is killed."
+    )
+    stop_signal: Literal["TERM", "INT", "QUIT", "HUP", "USR1", "USR2"] = Field(
+        "TERM", description="The signal that asks it to end."
+    )
 
 
 class Idle(Section):
     """When something that nobody uses goes to sleep."""
 
-    tenant: Duration = Field(600, ge=1, le=30 * DAY, description="How long a tenant without requests and connections is kept.")
+    tenant: Duration = Field(
+        600, ge=1, le=30 * DAY, description="How long a tenant without requests and connections is kept."
+    )
 
 
 class Storage(Section):
@@ -188,7 +205,9 @@ class Level(Section):
 
     env: Env = Field(default_factory=dict, description="The same as `app.env`.")
     app: AppLevel = Field(default_factory=App, description="Overrides keys of `app`.")
-    idle: IdleLevel = Field(default_factory=Idle, description="Overrides keys of `idle`; a bare duration is `idle.tenant`.")
+    idle: IdleLevel = Field(
+        default_factory=Idle, description="Overrides keys of `idle`; a bare duration is `idle.tenant`."
+    )
     pin: bool = Field(False, description="Keep the tenant up.")
     start: Start = Field("demand", description="`eager` starts the tenant when atc starts.")
     region: MachineWord | None = Field(None, description="The region of the machine that serves it.")
@@ -206,8 +225,8 @@ class User(Level):
     """A customer: tenants below one path, on one machine."""
 
     name: Text | None = Field(None, description="What people call them.")
-    tenants: Annotated[dict[UrlPath, Annotated[Tenant, _optional_section()]], BeforeValidator(_nothing_is_empty)] = Field(
-        default_factory=dict, description="Tenants by their path below the user's prefix."
+    tenants: Annotated[dict[UrlPath, Annotated[Tenant, _optional_section()]], BeforeValidator(_nothing_is_empty)] = (
+        Field(default_factory=dict, description="Tenants by their path below the user's prefix.")
     )
 
 
@@ -216,9 +235,7 @@ class Route(Level):
 
     name: Text | None = Field(None, description="What people call it; handed over in FLY_ATC_NAME.")
     endpoint: UrlPath | None = Field(None, description="The prefix of its path; the longest one wins.")
-    database: DatabaseName | None = Field(
-        None, description="The name of its database file, without `.sqlite3`."
-    )
+    database: DatabaseName | None = Field(None, description="The name of its database file, without `.sqlite3`.")
     host: Host | None = Field(None, description="It answers this host instead of its path.")
 
 

@@ -29,7 +29,10 @@ _SURPRISES = (
     (re.compile(r"[-+]?0[0-7_]+\Z"), "an octal number"),
     (re.compile(r"[-+]?0[xob][0-9a-fA-F_]+\Z"), "a number in another base"),
     (re.compile(r"[-+]?[0-9][0-9]*_[0-9_]*\Z"), "a number"),
-    (re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?\Z|[-+]?\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z"), "a number"),
+    (
+        re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?\Z|[-+]?\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z"),
+        "a number",
+    ),
 )
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _MAX_DEPTH = 64

@@ -115,9 +115,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
     )
 
 
-def _values(
-    wanted: Wanted, directory: str, root: str, database: str, port: int, host: Host
-) -> dict[str, str]:
+def _values(wanted: Wanted, directory: str, root: str, database: str, port: int, host: Host) -> dict[str, str]:
     secret = hmac.new(host.secret.encode(), wanted.id.encode(), hashlib.sha256).hexdigest()
     return {
         "tenant.name": wanted.label,

@@ -54,7 +54,12 @@ async def status_of(address: Address, path: str) -> int:
 
 
 async def wait_until_ready(
-    address: Address, path: str, *, declared: bool, timeout: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    address: Address,
+    path: str,
+    *,
+    declared: bool,
+    timeout: float,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> str:
     """Wait until the tenant answers; '' when it does, else why it is not ready within `timeout` seconds."""
     began = time.monotonic()

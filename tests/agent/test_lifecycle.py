@@ -66,7 +66,9 @@ def test_a_failed_start_refuses_and_backs_off() -> None:
 
 def test_a_crash_is_answered_by_the_other_slot() -> None:
     """The next request does not wait for what is left of the old process."""
-    tenant, said = script(Tenant("a"), life.Requested(0), life.Probed(1, 0), life.Exited(9, 0, "killed"), life.Requested(9))
+    tenant, said = script(
+        Tenant("a"), life.Requested(0), life.Probed(1, 0), life.Exited(9, 0, "killed"), life.Requested(9)
+    )
 
     assert tenant.state is State.STARTING
     assert said[-1] == life.Start(1)
@@ -74,9 +76,7 @@ def test_a_crash_is_answered_by_the_other_slot() -> None:
 
 def test_a_restart_overlaps() -> None:
     """The old process serves until the new one is linked."""
-    tenant, said = script(
-        Tenant("a"), life.Requested(0), life.Probed(1, 0), life.RestartAsked(5), life.Probed(6, 1)
-    )
+    tenant, said = script(Tenant("a"), life.Requested(0), life.Probed(1, 0), life.RestartAsked(5), life.Probed(6, 1))
 
     assert tenant.state is State.READY
     assert [life.Start(1), life.Link(1), life.Retire(0), life.Admit()] == said[3:]

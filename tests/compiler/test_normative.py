@@ -71,4 +71,4 @@ def test_errors_come_all_at_once_with_their_places() -> None:
         compile_text(text, file="atc.yml", host=Host("/x", "/x/.atc"), templates={})
 
     places = [(each.position.line, each.position.column, each.code.value) for each in rejected.value.diagnostics]
-    assert [(1, 21, "out-of-range"), (2, 7, "unknown-key"), (3, 30, "duplicate-key")] == places
+    assert places == [(1, 21, "out-of-range"), (2, 7, "unknown-key"), (3, 30, "duplicate-key")]

@@ -20,7 +20,7 @@ import pytest
 
 pytestmark = pytest.mark.system
 
-APPLICATION = '''
+APPLICATION = """
 import http.server, os, socketserver, sys, sqlite3
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
@@ -37,7 +37,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 with open(os.environ["STARTS"], "a") as starts:
     starts.write(f"{os.getpid()}\\n")
 Server(os.environ["SOCKET"], Handler).serve_forever()
-'''
+"""
 
 
 @dataclass
@@ -90,7 +90,9 @@ def atc() -> Iterator[Atc]:
         "idle: 2s\nusers: {a: {tenants: {x: {}, y: {}}}}\n"
     )
     with open(home / "log", "wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "atcgen", "run", "-c", home / "atc.yml"], stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "atcgen", "run", "-c", home / "atc.yml"], stdout=log, stderr=log
+        )
     running = Atc(port, home)
 
     def is_up() -> bool:
@@ -127,7 +129,7 @@ def test_an_idle_tenant_sleeps_and_wakes(atc: Atc) -> None:
     wait_until(lambda: not Path(f"/proc/{pid}").exists())
     status, second = atc.get("/a/x/")
 
-    assert (200, "a/x") == (status, second.split()[0])
+    assert (status, second.split()[0]) == (200, "a/x")
     assert int(second.split()[1]) != pid
 
 
