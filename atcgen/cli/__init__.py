@@ -16,6 +16,7 @@ _COMMANDS = {
     "plan": "atcgen.cli.plan",
     "run": "atcgen.cli.run",
     "schema": "atcgen.cli.schema",
+    "status": "atcgen.cli.control:status",
     "store": "atcgen.cli.store",
 }
 _INTERNAL = {"store"}
@@ -30,7 +31,8 @@ class _LateCommands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(_COMMANDS[cmd_name]).command
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name or "command")
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -190,3 +191,13 @@ def test_a_bad_edit_changes_nothing(atc: Atc) -> None:
     wait_until(lambda: "unknown key 'usrs'" in (atc.home / ".atc/logs/agent.log").read_text())
 
     assert (200, before) == atc.get("/a/x/")
+
+
+def test_status_tells_the_state_of_every_tenant(atc: Atc) -> None:
+    """`atc status --json` shows who is awake."""
+    atc.get("/a/x/")
+
+    words = [sys.executable, "-m", "atcgen", "status", "--json", "--state", str(atc.home / ".atc")]
+    said = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
+
+    assert {"a/x": "ready", "a/y": "stopped"} == {each["id"]: each["state"] for each in said["tenants"]}
