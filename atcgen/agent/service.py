@@ -20,7 +20,7 @@ from atcgen.errors import Unavailable
 from atcgen.system.connections import open_connections
 from atcgen.system.probe import Address, listens, wait_until_ready
 from atcgen.system.release import is_prepared, mark_pending
-from atcgen.system.supervisor import Process, Supervisor
+from atcgen.system.supervisor import Supervisor
 
 log = logging.getLogger("atc.agent")
 
@@ -143,7 +143,7 @@ class Service:
                 self.feed(keeper, life.Prepared(self.clock()))
                 return
             await asyncio.to_thread(mark_pending, plan)
-            await self._call(self.supervisor.start, plan.program, PREPARE_SLOT)
+            await asyncio.to_thread(self.supervisor.start, plan.program, PREPARE_SLOT)
         except (OSError, Unavailable) as problem:
             self.feed(keeper, life.Faulted(self.clock(), keeper.tenant.slot, str(problem)))
 
@@ -154,7 +154,7 @@ class Service:
             try:
                 Path(plan.directory).mkdir(parents=True, exist_ok=True)
                 Path(plan.socket_directory).mkdir(parents=True, exist_ok=True)
-                await self._call(self.supervisor.start, plan.program, slot)
+                await asyncio.to_thread(self.supervisor.start, plan.program, slot)
             except Exception as problem:  # whatever it is, those who wait must hear of it
                 reason = str(problem)
             else:
@@ -165,7 +165,7 @@ class Service:
             self.feed(keeper, life.Faulted(self.clock(), slot, reason))
             return
         if plan.niceness:
-            process = await self._call(self.supervisor.process, plan.program, slot)
+            process = await asyncio.to_thread(self.supervisor.process, plan.program, slot)
             with suppress(OSError):
                 os.setpriority(os.PRIO_PGRP, process.pid, 0)
         self.feed(keeper, life.Probed(self.clock(), slot))
@@ -195,10 +195,10 @@ class Service:
         if keeper.probing:
             keeper.probing.cancel()
         try:
-            await self._call(self.supervisor.stop, keeper.plan.program, slot)
+            await asyncio.to_thread(self.supervisor.stop, keeper.plan.program, slot)
             if keeper.plan.prepare:
-                await self._call(self.supervisor.stop, keeper.plan.program, PREPARE_SLOT)
-            process = await self._call(self.supervisor.process, keeper.plan.program, slot)
+                await asyncio.to_thread(self.supervisor.stop, keeper.plan.program, PREPARE_SLOT)
+            process = await asyncio.to_thread(self.supervisor.process, keeper.plan.program, slot)
         except Exception as problem:
             log.error("stop failed tenant=%s: %s", keeper.plan.id, problem)
             return
@@ -208,10 +208,7 @@ class Service:
     async def _retire(self, keeper: Keeper, slot: int) -> None:
         await self._quiet(keeper, slot)
         with suppress(Unavailable):
-            await self._call(self.supervisor.stop, keeper.plan.program, slot)
-
-    async def _call(self, method: Callable[..., object], *arguments: object) -> Process:
-        return await asyncio.to_thread(method, *arguments)  # type: ignore[return-value]
+            await asyncio.to_thread(self.supervisor.stop, keeper.plan.program, slot)
 
     # What supervisord says
 

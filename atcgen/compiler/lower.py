@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from atcgen.compiler.names import program_name
 from atcgen.compiler.paths import state_paths
@@ -121,7 +121,7 @@ def _merge(default: type[_T], *levels: _T) -> _T:
         env |= getattr(level, "env", {})
     if env:
         values["env"] = env
-    return default.model_construct(None, **values)
+    return cast(_T, default.model_construct(None, **values))
 
 
 def _of_user(config: Config, user_id: str, user: User, path: str, tenant: Tenant, origin: Position) -> Wanted:

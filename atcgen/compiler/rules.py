@@ -73,7 +73,7 @@ def _claims(config: Config) -> Iterator[_Claim]:
 
 
 def _paths(document: Document, config: Config) -> Iterator[Diagnostic]:
-    claims = {}
+    claims: dict[str, _Claim] = {}
     health = config.server.health_check_path
     users = {user: ("users", user) for user in config.users}
     for claim in sorted(_claims(config), key=lambda each: document.at(each.origin)):
@@ -180,7 +180,7 @@ def _nginx_words(document: Document, config: Config) -> Iterator[Diagnostic]:
 
 
 def _unix_users(document: Document, config: Config, host: Host) -> Iterator[Diagnostic]:
-    written = [(config.server.user, ("server", "user"))]
+    written: list[tuple[str | None, Path]] = [(config.server.user, ("server", "user"))]
     written += [(app.user, (*origin, "user")) for app, origin in _app_levels(config)]
     for name, origin in written:
         if name is None:

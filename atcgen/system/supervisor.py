@@ -91,5 +91,5 @@ class Supervisor:
         try:
             self._call("getState")
         except xmlrpc.client.Fault as problem:
-            return problem.faultCode == Faults.SHUTDOWN_STATE
+            return int(problem.faultCode) == int(Faults.SHUTDOWN_STATE)
         return False

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from atcgen.compiler import Host, compile_text
+from atcgen.compiler import compile_text
+from atcgen.compiler.plan import Host
 from atcgen.errors import Rejected
 from atcgen.system.generations import activate, store
 from atcgen.system.templates import read_templates

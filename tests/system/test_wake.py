@@ -177,8 +177,13 @@ def test_a_changed_environment_restarts_the_tenant_without_loss(atc: Atc) -> Non
     atc.get("/a/x/")
 
     edit(atc, "'${tenant.id}'", "'changed-${tenant.id}'")
-    answers = []
-    wait_until(lambda: answers.append(atc.get("/a/x/")) or answers[-1][1].startswith("changed-a/x"))
+    answers: list[tuple[int, str]] = []
+
+    def has_changed() -> bool:
+        answers.append(atc.get("/a/x/"))
+        return answers[-1][1].startswith("changed-a/x")
+
+    wait_until(has_changed)
 
     assert {200} == {status for status, _ in answers}
 
