@@ -11,9 +11,12 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from atcgen.agent import observe
 from atcgen.agent.apply import Applier
-from atcgen.agent.http import Answer, Request, as_json, serve
+from atcgen.agent.control import control, control_socket
+from atcgen.agent.http import Answer, Request, serve
 from atcgen.agent.service import Service
+from atcgen.agent.shutdown import dismiss_the_rest, shut_down
 from atcgen.agent.watch import watch
 from atcgen.compiler.plan import load
 from atcgen.system.supervisor import Supervisor
@@ -22,28 +25,37 @@ log = logging.getLogger("atc.agent")
 
 
 async def run(current: Path) -> None:
-    """Serve until told to end."""
+    """Serve until told to end: alone, or together with everything else."""
     plan = load((current / "plan.json").read_text(encoding="utf-8"))
     service = Service(plan, Supervisor(plan.paths.supervisor_socket))
-    done = asyncio.Event()
+    done, ending = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, done.set)
-    loop.add_signal_handler(signal.SIGINT, done.set)
-    _listen_to_events(plan.paths.events_socket, service)
-    await service.resume()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, done.set)
+    _listen_to_events(plan.paths.events_socket, service, ending)
+    await observe.resume(service)
     applier = Applier(service)
     door = await serve(socket.socket(fileno=0), lambda request: _wake(service, request))
-    control = await serve(
-        _control_socket(plan.paths.control_socket), lambda request: _control(service, applier, request)
-    )
-    service.tasks.start(service.watch_idleness())
+    desk = await serve(control_socket(plan.paths.control_socket), lambda request: control(service, applier, request))
+    service.tasks.start(observe.watch_idleness(service))
     observer = watch(Path(plan.base) / Path(plan.file).name, lambda: service.tasks.start(applier.apply()))
     service.tasks.start(applier.apply())  # what was edited while no agent watched
     log.info("agent.ready tenants=%d", len(service.keepers))
-    await done.wait()
+    await _first(done, ending)
     observer.stop()
+    if ending.is_set():
+        await shut_down(service)
     door.close()
-    control.close()
+    desk.close()
+    if ending.is_set():
+        dismiss_the_rest(service)
+
+
+async def _first(*events: asyncio.Event) -> None:
+    waiting = [asyncio.ensure_future(each.wait()) for each in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for each in waiting:
+        each.cancel()
 
 
 async def _wake(service: Service, request: Request) -> Answer:
@@ -53,27 +65,7 @@ async def _wake(service: Service, request: Request) -> Answer:
     return Answer(403, {"X-Atc-Verdict": verdict, "X-Atc-Retry-After": str(max(1, round(retry)))})
 
 
-async def _control(service: Service, applier: Applier, request: Request) -> Answer:
-    if request.method == "GET" and request.target == "/status":
-        tenants = [
-            {"id": each.plan.id, "state": each.tenant.state.value, "reason": each.tenant.reason}
-            for each in service.keepers.values()
-        ]
-        return as_json(200, {"tenants": tenants, "problem": applier.problem})
-    return as_json(404, {"error": "no such thing"})
-
-
-def _control_socket(path: str) -> socket.socket:
-    with suppress(FileNotFoundError):
-        os.unlink(path)
-    sock = socket.socket(socket.AF_UNIX)
-    sock.bind(path)
-    os.chmod(path, 0o600)
-    sock.listen()
-    return sock
-
-
-def _listen_to_events(path: str, service: Service) -> None:
+def _listen_to_events(path: str, service: Service, ending: asyncio.Event) -> None:
     with suppress(FileNotFoundError):
         os.unlink(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -83,8 +75,11 @@ def _listen_to_events(path: str, service: Service) -> None:
         with suppress(BlockingIOError):
             while True:
                 name, _, payload = sock.recv(65_536).decode(errors="replace").partition(" ")
+                if name == "SUPERVISOR_STATE_CHANGE_STOPPING":
+                    ending.set()
+                    continue
                 fields = dict(each.partition(":")[::2] for each in payload.split())
-                service.process_event(name, fields)
+                observe.process_event(service, name, fields)
 
     asyncio.get_running_loop().add_reader(sock.fileno(), readable)
 

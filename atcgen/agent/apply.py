@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 
 from atcgen.agent import lifecycle as life
+from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
-from atcgen.agent.service import Keeper, Service
+from atcgen.agent.service import Service
 from atcgen.compiler.plan import Plan, load
 from atcgen.compiler.render import Files, effective
 from atcgen.errors import ApplyError, AtcError
@@ -53,6 +54,8 @@ class Applier:
     async def _apply(self) -> None:
         plan = self.service.plan
         state = Path(plan.paths.state)
+        if not plan.has_file and not _file_of(plan).exists():
+            return
         fresh = await self._compile(plan, state)
         old = active(state)
         if old is None or fresh.digest == old.digest:
@@ -74,10 +77,11 @@ class Applier:
 
     async def _compile(self, plan: Plan, state: Path) -> Generation:
         """In a process of its own, so that a long file never holds up a request that wakes a tenant."""
-        words = [sys.executable, "-m", "atcgen", "store", "-c", str(Path(plan.base, Path(plan.file).name))]
-        words += ["--state", str(state)]
+        words = [sys.executable, "-m", "atcgen", "store", "-c", str(_file_of(plan))]
+        words += ["--state", str(state), "--called", plan.file]
         words += [f"--region={plan.region}"] if plan.region else []
         words += [f"--instance={plan.instance}"] if plan.instance else []
+        words += ["--", *plan.command]
         pipe = asyncio.subprocess.PIPE
         child = await asyncio.create_subprocess_exec(*words, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe)
         said, complaints = await child.communicate()
@@ -108,7 +112,7 @@ class Applier:
                 keeper.take(tenant)
                 script = f"launch/{tenant.program}.sh"
                 if effective(before.get(script, "")) != effective(after[script]):
-                    service.feed(keeper, life.RestartAsked(now, hold=bool(tenant.prepare)))
+                    service.tasks.start(service.restart(keeper))
         for tenant in plan.tenants:
             keeper = service.keepers[tenant.program]
             if tenant.eager and keeper.tenant.state is State.STOPPED:
@@ -158,3 +162,7 @@ class Applier:
             self.service.plan = load(read_files(old)["plan.json"])
             os.utime(old.path)
             raise
+
+
+def _file_of(plan: Plan) -> Path:
+    return Path(plan.base, Path(plan.file).name)

@@ -7,7 +7,7 @@ import json
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import h11
@@ -22,6 +22,7 @@ class Request:
     method: str
     target: str
     headers: Mapping[str, str]
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
 
 async def _read(reader: asyncio.StreamReader, connection: h11.Connection) -> Request | None:
     request: Request | None = None
+    body = b""
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:
@@ -92,7 +94,9 @@ async def _read(reader: asyncio.StreamReader, connection: h11.Connection) -> Req
         elif isinstance(event, h11.Request):
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in event.headers}
             request = Request(event.method.decode(), event.target.decode(), headers)
+        elif isinstance(event, h11.Data):
+            body += bytes(event.data)
         elif isinstance(event, h11.EndOfMessage):
-            return request
+            return replace(request, body=body) if request else None
         elif isinstance(event, h11.ConnectionClosed):
             return None

@@ -11,12 +11,18 @@ import click
 from atcgen.errors import AtcError, Rejected
 
 _COMMANDS = {
-    "build": "atcgen.cli.build",
-    "check": "atcgen.cli.check",
-    "plan": "atcgen.cli.plan",
     "run": "atcgen.cli.run",
-    "schema": "atcgen.cli.schema",
+    "check": "atcgen.cli.check",
+    "build": "atcgen.cli.build",
+    "plan": "atcgen.cli.plan",
+    "diff": "atcgen.cli.diff",
+    "explain": "atcgen.cli.explain",
     "status": "atcgen.cli.control:status",
+    "start": "atcgen.cli.control:start",
+    "stop": "atcgen.cli.control:stop",
+    "restart": "atcgen.cli.control:restart",
+    "logs": "atcgen.cli.control:logs",
+    "schema": "atcgen.cli.schema",
     "store": "atcgen.cli.store",
 }
 _INTERNAL = {"store"}

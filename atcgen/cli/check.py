@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
-from atcgen.cli.source import compile_file, file_options, find_file
+from atcgen.cli.source import compile_file, file_options, find_file, json_option
 from atcgen.errors import Rejected
 
 
 @click.command("check")
 @file_options
-@click.option("--json", "as_json", is_flag=True, help="Print the diagnostics as JSON.")
+@json_option
 def command(file: Path | None, region: str | None, instance: str | None, state: Path | None, as_json: bool) -> None:
     """Say everything that is wrong with atc.yml; exit 1 when it has errors."""
     found = find_file(file)

@@ -1,20 +1,23 @@
-"""`atc status|start|stop|restart`: ask the running agent, over its control socket."""
+"""`atc status|start|stop|restart|logs`: about the tenants of a running atc, asked over its control socket."""
 
 from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from atcgen.cli.source import find_file
+from atcgen.cli.source import home_of, json_option, running_options
+from atcgen.compiler.plan import TenantPlan, load
 from atcgen.errors import Unavailable
 
-_STATE = click.option("--state", type=click.Path(path_type=Path), help="The state directory; .atc beside atc.yml.")
-_FILE = click.option("-c", "--config", "file", type=click.Path(path_type=Path), help="The file; atc.yml when missing.")
+_COLOURS = {"ready": "green", "switching": "green", "failed": "red", "stopped": "dim"}
 
 
 class _Unix(http.client.HTTPConnection):
@@ -29,32 +32,109 @@ class _Unix(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def ask(file: Path | None, state: Path | None, method: str, target: str) -> tuple[int, Any]:
-    """The agent's answer; raises `Unavailable` when no atc runs here."""
-    home = state or find_file(file).resolve().parent / ".atc"
+def ask(home: Path, method: str, target: str, body: str = "") -> tuple[int, Any]:
+    """The agent's answer; raises `Unavailable` when no atc runs with the state directory `home`."""
     connection = _Unix(str(home / "run/control.sock"))
     try:
-        connection.request(method, target)
+        connection.request(method, target, body.encode())
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read())
-    except OSError:
+    except (OSError, http.client.HTTPException):
         raise Unavailable(f"no atc runs with the state directory {home}", hint="start it with: atc run") from None
     finally:
         connection.close()
 
 
 @click.command("status")
-@_FILE
-@_STATE
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@running_options
+@json_option
 def status(file: Path | None, state: Path | None, as_json: bool) -> None:
     """Show what every tenant does, and whether atc.yml is what runs."""
-    _, said = ask(file, state, "GET", "/status")
+    _, said = ask(home_of(file, state), "GET", "/status")
     if as_json:
         click.echo(json.dumps(said, indent=2))
         return
-    width = max((len(each["id"]) for each in said["tenants"]), default=0)
-    for each in said["tenants"]:
-        click.echo(f"{each['id']:{width}}  {each['state']:9}  {each['reason']}".rstrip())
+    print_tenants(said["tenants"], lambda each: str(each["id"]))
     if said["problem"]:
-        click.echo(f"atc.yml was not applied:\n{said['problem']}", err=True)
+        click.echo(f"atc.yml is not what runs:\n{said['problem']}", err=True)
+
+
+def print_tenants(tenants: list[dict[str, Any]], name: Callable[[dict[str, Any]], str]) -> None:
+    """A table of tenants; without lines and colours when it is piped."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    table = Table(box=None, pad_edge=False, show_header=console.is_terminal)
+    for title in ("tenant", "state", "last request", "reason"):
+        table.add_column(title, no_wrap=title == "tenant", overflow="fold")
+    for each in tenants:
+        state = Text(each["state"], style=_COLOURS.get(each["state"], "yellow"))
+        table.add_row(Text(name(each)), state, _ago(each["last_access"]), Text(each["reason"].partition("\n")[0]))
+    if not console.is_terminal:
+        console = Console(width=max(80, *(len(name(each)) + 160 for each in tenants), 80))
+    console.print(table)
+
+
+def _ago(moment: float) -> str:
+    if not moment:
+        return "-"
+    seconds = int(max(0, time.time() - moment))
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size}{unit} ago"
+    return f"{seconds}s ago"
+
+
+def _order(name: str, summary: str) -> click.Command:
+    """A command that tells the agent to do something with one tenant, and waits until it is done."""
+
+    @click.command(name, help=summary)
+    @click.argument("tenant")
+    @running_options
+    @json_option
+    def command(tenant: str, file: Path | None, state: Path | None, as_json: bool) -> None:
+        code, said = ask(home_of(file, state), "POST", f"/{name}", tenant.strip("/") or "/")
+        if code == 404:
+            raise Unavailable(said["error"], hint="atc status lists them")
+        if as_json:
+            click.echo(json.dumps(said, indent=2))
+        elif said["state"] != "failed":
+            click.echo(f"{said['id']}: {said['state']}")
+        if said["state"] == "failed":
+            raise Unavailable(f"{said['id']}: {said['reason']}", hint=f"atc logs {said['id']}")
+
+    return command
+
+
+start = _order("start", "Start a tenant, named by its path such as bellevue/2025/winter, and wait until it is ready.")
+stop = _order("stop", "Stop a tenant once its requests have ended; the next request wakes it again.")
+restart = _order("restart", "Restart a tenant without losing a request.")
+
+
+@click.command("logs")
+@click.argument("tenant")
+@click.option("-n", "--lines", default=100, show_default=True, help="How many of the last lines.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on.")
+@running_options
+def logs(tenant: str, lines: int, follow: bool, file: Path | None, state: Path | None) -> None:
+    """Print what the processes of a tenant said: oldest file first, migrations included."""
+    home = home_of(file, state)
+    plan = _tenant(home, tenant.strip("/") or "/")
+    files = sorted(Path(plan.log).parent.glob(f"{plan.program}.[0-9].log"), key=lambda each: each.stat().st_mtime)
+    if not files:
+        raise Unavailable(f"{plan.id} has said nothing yet")
+    follows = ["--follow=name", "--retry"] if follow else []
+    os.execvp("tail", ["tail", "-q", f"--lines={lines}", *follows, *map(str, files)])
+
+
+def _tenant(home: Path, name: str) -> TenantPlan:
+    try:
+        plan = load((home / "current/plan.json").read_text(encoding="utf-8"))
+    except OSError:
+        raise Unavailable(f"no atc ran with the state directory {home}", hint="start it with: atc run") from None
+    found = next((each for each in plan.tenants if each.id == name), None)
+    if found is None:
+        raise Unavailable(f"no tenant of this machine is called {name!r}", hint="atc status lists them")
+    return found

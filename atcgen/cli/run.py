@@ -3,52 +3,81 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import click
 
-from atcgen.cli.source import compile_file, file_options, find_file
-from atcgen.compiler.plan import Plan
-from atcgen.errors import NginxRefused
+from atcgen.cli.source import compile_file, file_options, find_file, state_directory
+from atcgen.errors import Rejected, Unavailable
+from atcgen.system import nginx
+from atcgen.system.directories import make_state_directories
 from atcgen.system.generations import activate, prune, store
+from atcgen.system.listen import address_problem
+from atcgen.system.supervisor import Supervisor
 
 
-@click.command("run")
+@click.command("run", context_settings={"allow_interspersed_args": False})
 @file_options
-def command(file: Path | None, region: str | None, instance: str | None, state: Path | None) -> None:
-    """Serve every tenant of atc.yml until told to end."""
-    compiled = compile_file(find_file(file), state, region, instance)
+@click.argument("words", nargs=-1, metavar="[-- COMMAND...]", type=click.UNPROCESSED)
+def command(
+    file: Path | None, region: str | None, instance: str | None, state: Path | None, words: tuple[str, ...]
+) -> None:
+    """Serve every tenant of atc.yml until told to end; made for the entrypoint of a container.
+
+    With a COMMAND and no atc.yml, serve that one application at / on port 80 as thruster does: PORT is set for it,
+    text is compressed, public responses are cached, files are sent by nginx, and thruster's variables are heeded.
+    """
+    found = _file(file, words)
+    _refuse_a_second(state_directory(found, state))
+    compiled = compile_file(found, state, region, instance, words)
     for warning in compiled.warnings:
         click.echo(str(warning), err=True)
-    home = Path(compiled.plan.paths.state)
-    _directories(compiled.plan)
+    plan = compiled.plan
+    home = Path(plan.paths.state)
+    problem = address_problem(plan)
+    if problem:
+        raise Unavailable(problem, hint="server.http_port or HTTP_PORT says which port, server.bind which address")
+    make_state_directories(plan)
     generation = store(home, compiled.files)
-    _test(compiled.plan, generation.path)
+    nginx.test(generation.path / "nginx/nginx.conf", Path(plan.paths.logs, "nginx.error.log"))
     activate(home, generation)
     prune(home)
-    configuration = str(home / "current/supervisor/supervisord.conf")
+    _start_console(home)
+    os.execv(
+        sys.executable,
+        [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(home / "current/supervisor/supervisord.conf")],
+    )
+
+
+def _file(file: Path | None, words: tuple[str, ...]) -> Path:
+    """The file; with a command there need not be one."""
+    try:
+        return find_file(file)
+    except Unavailable:
+        if file is not None or not words:
+            raise
+        return Path("atc.yml")
+
+
+def _refuse_a_second(home: Path) -> None:
+    try:
+        Supervisor(str(home / "run/supervisor.sock")).processes()
+    except Unavailable:
+        return
+    raise Unavailable(f"atc runs already with the state directory {home}", hint="an edit of atc.yml needs no restart")
+
+
+def _start_console(home: Path) -> None:
+    """Leave a process that prints what happens: this one is about to become supervisord, which prints nothing."""
+    parent = os.getpid()
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", configuration])
+    sys.stderr.flush()
+    if os.fork() == 0:
+        from atcgen.cli.console import show
 
-
-def _directories(plan: Plan) -> None:
-    paths = plan.paths
-    for each in (paths.run, f"{paths.logs}/access", f"{paths.logs}/tenants", paths.tmp, paths.cache):
-        Path(each).mkdir(parents=True, exist_ok=True)
-
-
-def _test(plan: Plan, generation: Path) -> None:
-    words = [
-        "nginx",
-        "-t",
-        "-q",
-        "-c",
-        str(generation / "nginx/nginx.conf"),
-        "-e",
-        f"{plan.paths.logs}/nginx.error.log",
-    ]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise NginxRefused(done.stderr.strip(), hint="please report this: the file passed every check")
+        try:
+            show(home, parent)
+        except (OSError, Rejected, Unavailable):
+            pass
+        os._exit(0)

@@ -1,8 +1,10 @@
-"""From the command line to a compiled file: which atc.yml, which machine, which templates."""
+"""From the command line to a compiled file: which atc.yml, which machine, which state directory."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,21 +17,27 @@ from atcgen.system.host import gather_host
 from atcgen.system.templates import read_templates
 
 _PLACES = (Path("atc.yml"), Path("config/atc.yml"))
+_FILE = click.option(
+    "-c", "--config", "file", type=click.Path(path_type=Path), help="The file; atc.yml or config/atc.yml."
+)
+_STATE = click.option("--state", type=click.Path(path_type=Path), help="The state directory; .atc beside the file.")
 
 
 def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of every command that reads atc.yml."""
-    options = (
-        click.option(
-            "-c", "--config", "file", type=click.Path(path_type=Path), help="The file; atc.yml or config/atc.yml."
-        ),
-        click.option("--region", help="The region of this machine; FLY_REGION when missing."),
-        click.option("--instance", help="The id of this machine; FLY_MACHINE_ID when missing."),
-        click.option("--state", type=click.Path(path_type=Path), help="The state directory; .atc beside the file."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+    """The options of every command that compiles atc.yml."""
+    command = click.option("--instance", help="The id of this machine; FLY_MACHINE_ID when missing.")(command)
+    command = click.option("--region", help="The region of this machine; FLY_REGION when missing.")(command)
+    return _FILE(_STATE(command))
+
+
+def running_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every command that asks a running atc."""
+    return _FILE(_STATE(command))
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
 
 
 def find_file(file: Path | None) -> Path:
@@ -44,11 +52,46 @@ def find_file(file: Path | None) -> Path:
     return found
 
 
-def compile_file(file: Path, state: Path | None, region: str | None, instance: str | None) -> Compiled:
-    """Compile a file for this machine."""
+def state_directory(file: Path, state: Path | None) -> Path:
+    """The one named, or `.atc` beside the file; where that cannot be written, one of its own among temporary files."""
+    if state is not None:
+        return state.resolve()
     base = file.resolve().parent
-    host = gather_host(base, (state or base / ".atc").resolve(), os.environ, region=region, instance=instance)
-    return compile_text(read_text(file), file=str(file), host=host, templates=read_templates())
+    beside = base / ".atc"
+    if beside.is_dir() or os.access(base, os.W_OK):
+        return beside
+    name = hashlib.sha256(str(base).encode()).hexdigest()[:10]
+    return Path(tempfile.gettempdir(), f"atc-{os.geteuid()}-{name}")
+
+
+def home_of(file: Path | None, state: Path | None) -> Path:
+    """The state directory of an atc that may run, with or without a file."""
+    if state is not None:
+        return state.resolve()
+    found = file or next((each for each in _PLACES if each.is_file()), _PLACES[0])
+    return state_directory(found, None)
+
+
+def compile_file(
+    file: Path,
+    state: Path | None,
+    region: str | None,
+    instance: str | None,
+    command: tuple[str, ...] = (),
+    called: str = "",
+) -> Compiled:
+    """Compile a file for this machine; one that does not exist says nothing. Messages name it as `called`."""
+    host = gather_host(
+        file.resolve().parent,
+        state_directory(file, state),
+        os.environ,
+        command=command,
+        has_file=file.is_file(),
+        region=region,
+        instance=instance,
+    )
+    text = read_text(file) if host.has_file else ""
+    return compile_text(text, file=called or str(file), host=host, templates=read_templates())
 
 
 def read_text(file: Path) -> str:

@@ -12,7 +12,16 @@ from atcgen.system.generations import store
 
 @click.command("store", hidden=True)
 @file_options
-def command(file: Path | None, region: str | None, instance: str | None, state: Path | None) -> None:
+@click.option("--called", default="", help="What messages call the file.")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def command(
+    file: Path | None,
+    region: str | None,
+    instance: str | None,
+    state: Path | None,
+    called: str,
+    words: tuple[str, ...],
+) -> None:
     """Compile atc.yml and store the generation; print its name. It is not active yet."""
-    compiled = compile_file(find_file(file), state, region, instance)
+    compiled = compile_file(find_file(file), state, region, instance, words, called)
     click.echo(store(Path(compiled.plan.paths.state), compiled.files).digest)

@@ -16,7 +16,7 @@ from atcgen.compiler.routes import infer
 from atcgen.compiler.schema import App, Config, Idle, Level, Route, Section, Tenant, User
 from atcgen.compiler.serving import server_plan
 from atcgen.compiler.source import Document, Path
-from atcgen.compiler.tenancy import Wanted, tenant_plan
+from atcgen.compiler.tenancy import Wanted, command_text, tenant_plan
 from atcgen.diagnostics import Position
 
 _T = TypeVar("_T", bound=Section)
@@ -64,11 +64,13 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
     has_root = any(not wanted.path and not wanted.host for wanted, _, _ in placed)
     return Plan(
         file=document.file,
+        has_file=host.has_file,
+        command=host.command,
         base=host.base,
         region=host.region,
         instance=host.instance,
         paths=paths,
-        server=server_plan(config, host, [each.id for each in tenants], len(remotes)),
+        server=server_plan(config, host, [each.id for each in tenants], len(remotes), alone=_is_alone(config)),
         python=host.python,
         listener=host.listener,
         tenants=tenants,
@@ -96,12 +98,17 @@ def _wanted(config: Config, document: Document, host: Host) -> Iterator[tuple[Wa
     for user_id, user in config.users.items():
         for path, tenant in user.tenants.items():
             origin = _origin(document, ("users", user_id, "tenants"), path)
-            yield _of_user(config, user_id, user, path, tenant, origin), _Place().below(user).below(tenant)
+            yield _of_user(config, host, user_id, user, path, tenant, origin), _Place().below(user).below(tenant)
     for index, route in enumerate(config.routes):
-        yield _of_route(config, route, document.at(("routes", index))), _Place().below(route)
-    if not config.users and not config.routes:  # no file, or one that says nothing of tenants: one of them, at '/'
+        yield _of_route(config, host, route, document.at(("routes", index))), _Place().below(route)
+    if _is_alone(config):
         alone = Route(name="", endpoint="")
-        yield _of_route(config, alone, document.at(("app",)), alone=True), _Place()
+        yield _of_route(config, host, alone, document.at(("app",)), alone=True), _Place()
+
+
+def _is_alone(config: Config) -> bool:
+    """No file, or one that says nothing of tenants: one of them, at '/'."""
+    return not config.users and not config.routes
 
 
 def _origin(document: Document, above: Path, key: str) -> Position:
@@ -124,9 +131,11 @@ def _merge(default: type[_T], *levels: _T) -> _T:
     return cast(_T, default.model_construct(None, **values))
 
 
-def _of_user(config: Config, user_id: str, user: User, path: str, tenant: Tenant, origin: Position) -> Wanted:
+def _of_user(
+    config: Config, host: Host, user_id: str, user: User, path: str, tenant: Tenant, origin: Position
+) -> Wanted:
     name = f"{user_id}/{path}" if path else user_id
-    app = _merge(App, config.app, user.app, App(env=user.env), tenant.app, App(env=tenant.env))
+    app = _merge(App, _given(host), config.app, user.app, App(env=user.env), tenant.app, App(env=tenant.env))
     place = _Place().below(user).below(tenant)
     return Wanted(
         id=name,
@@ -147,9 +156,9 @@ def _of_user(config: Config, user_id: str, user: User, path: str, tenant: Tenant
     )
 
 
-def _of_route(config: Config, route: Route, origin: Position, *, alone: bool = False) -> Wanted:
+def _of_route(config: Config, host: Host, route: Route, origin: Position, *, alone: bool = False) -> Wanted:
     inferred = infer(route)
-    app = _merge(App, config.app, route.app, App(env=route.env))
+    app = _merge(App, _given(host), _alone_app(alone), config.app, route.app, App(env=route.env))
     path = f"/{inferred.endpoint}" if inferred.endpoint and not route.host else ""
     return Wanted(
         id=inferred.endpoint or (route.host or "/"),
@@ -168,8 +177,18 @@ def _of_route(config: Config, route: Route, origin: Position, *, alone: bool = F
         databases=tuple(app.databases) or (f"{inferred.database}.sqlite3",),
         extra_env={"FLY_ATC_SCOPE": path, "FLY_ATC_NAME": inferred.name},
         database_name="" if alone else inferred.database,
-        alone=alone,
+        fixed_port=config.server.target_port if alone else 0,
     )
+
+
+def _given(host: Host) -> App:
+    """What the command line says of the application: the lowest level of all."""
+    return App(start=command_text(host.command)) if host.command else App()
+
+
+def _alone_app(alone: bool) -> App:
+    """One application that is all there is keeps every public response in the cache, as thruster does."""
+    return App(cache="all") if alone else App()
 
 
 def _flag(key: str, *levels: Section) -> object:

@@ -22,6 +22,7 @@ class Host:
     state: str  # the state directory, absolute
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     command: tuple[str, ...] = ()  # `atc run -- COMMAND`
+    has_file: bool = True  # False: there is no atc.yml, and one tenant at '/'
     cpus: int = 1
     user: str = ""
     is_root: bool = False
@@ -35,7 +36,6 @@ class Host:
     secret: str = field(default="", repr=False)  # the master secret of this installation
     ports: Mapping[str, int] = field(default_factory=dict)  # tenant id -> port it was given before
     ports_taken: frozenset[int] = frozenset()  # ports that others listen on
-    pages: frozenset[str] = frozenset()  # error pages that exist, absolute
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ class TenantPlan:
     stop_timeout: float
     stop_signal: str
     access_log: str
+    log: str  # what its processes say, each slot in a file LOG.SLOT.log
     location: str  # the prefix with a slash at the end
     pool_keep: str  # names of the two upstream groups
     pool_once: str
@@ -131,10 +132,11 @@ class RemotePrefix:
 
 @dataclass(frozen=True)
 class Page:
-    """A page of nginx: its internal URL and its file; relative files are part of the generation."""
+    """A page of nginx: its internal URL, the owner's file ('' for none), and atc's own in the generation."""
 
     location: str
-    file: str
+    own: str
+    given: str
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ class ServerPlan:
     worker_user: str
     worker_connections: int
     open_files: int
-    health_check_path: str
+    health_check_path: str  # '': the application answers it, whatever it is
     idle_timeout: int  # milliseconds, as all of nginx's times here
     read_timeout: int
     write_timeout: int
@@ -196,7 +198,9 @@ class Plan:
     """Everything one machine does."""
 
     file: str
+    has_file: bool
     base: str
+    command: tuple[str, ...]
     region: str | None
     instance: str | None
     paths: Paths
@@ -241,6 +245,7 @@ def load(text: str) -> Plan:
             "replays": tuple(Replay(**each) for each in data["replays"]),
             "host_replays": tuple(Replay(**each) for each in data["host_replays"]),
             "remote_prefixes": tuple(RemotePrefix(**each) for each in data["remote_prefixes"]),
+            "command": tuple(data["command"]),
             "closed": tuple(data["closed"]),
             "users": tuple(data["users"]),
         }

@@ -90,7 +90,7 @@ def _nginx(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "host_tenants": [each for each in views if each["host"]],
         "has_root": any(not each["host"] and not each["path"] for each in views),
         "sends_files": any(each["sendfiles"] for each in views),
-        "pages": [asdict(each) | {"file": _page_file(paths.current, each.file)} for each in plan.server.pages],
+        "pages": [asdict(each) | {"own": f"{paths.current}/nginx/{each.own}"} for each in plan.server.pages],
         "nginx_error_log": f"{paths.logs}/nginx.error.log",
         "other_log": f"{paths.logs}/access/_other.log",
         "agent_upstream": f"unix:{paths.agent_socket}",
@@ -115,10 +115,6 @@ def _nginx(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     yield from files.items()
 
 
-def _page_file(current: str, file: str) -> str:
-    return file if file.startswith("/") else f"{current}/nginx/{file}"
-
-
 def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     ini = _environment(templates, ini_value)
     current, logs = plan.paths.current, plan.paths.logs
@@ -133,7 +129,7 @@ def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
             "command": _Spelt(command("/bin/sh", f"{launch}/{tenant.program}.sh") + " %(process_num)d"),
             "processes": PREPARE_SLOT + 1 if tenant.prepare else tenant.slots,
             "stop_wait": max(1, round(tenant.stop_timeout)),
-            "log": _Spelt(ini_value(f"{logs}/tenants/{tenant.program}") + ".%(process_num)d.log"),
+            "log": _Spelt(ini_value(tenant.log) + ".%(process_num)d.log"),
         }
         for tenant in plan.tenants
     ]

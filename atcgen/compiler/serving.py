@@ -19,9 +19,9 @@ _POOL_LIFETIME = 5_000
 _OWN_PAGES = ("starting.html", "starting.txt", "failed.html", "failed.txt", "404.html", "413.html", "502.html")
 
 
-def server_plan(config: Config, host: Host, tenants: Sequence[str], remotes: int) -> ServerPlan:
-    """Everything about the machine's listener."""
-    server = config.server
+def server_plan(config: Config, host: Host, tenants: Sequence[str], remotes: int, *, alone: bool) -> ServerPlan:
+    """Everything about the machine's listener. One application that is alone is served as thruster serves it."""
+    server = _as_thruster(config.server) if alone and host.command else config.server
     level = "debug" if server.debug else server.log_level
     open_files = max(1024, min(host.open_files, 65_536))
     pages = _pages(server, host)
@@ -32,7 +32,7 @@ def server_plan(config: Config, host: Host, tenants: Sequence[str], remotes: int
         worker_user=server.user or host.user if host.is_root else "",
         worker_connections=max(512, min(8192, open_files // 2)),
         open_files=open_files,
-        health_check_path=f"/{server.health_check_path}",
+        health_check_path=f"/{server.health_check_path}" if server.health_check_path is not None else "",
         idle_timeout=_ms(server.http_idle_timeout),
         read_timeout=_ms(server.http_read_timeout),
         write_timeout=_ms(server.http_write_timeout),
@@ -58,6 +58,13 @@ def server_plan(config: Config, host: Host, tenants: Sequence[str], remotes: int
     )
 
 
+def _as_thruster(server: Server) -> Server:
+    """Its defaults where nothing else is said: port 80, headers passed on, and every path is the application's."""
+    said = {key: getattr(server, key) for key in server.model_fields_set}
+    defaults = {"http_port": 80, "forward_headers": True, "health_check_path": None}
+    return server.model_copy(update=defaults | said)
+
+
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
@@ -79,7 +86,7 @@ def _trusted(server: Server, host: Host) -> tuple[str, ...]:
 
 
 def _pages(server: Server, host: Host) -> tuple[Page, ...]:
-    """Our pages, each replaced by the owner's where that exists."""
+    """Our pages, each with the owner's, which is sent instead while it exists."""
     own = {
         "404.html": server.error_pages.get("404", ""),
         "413.html": server.error_pages.get("413", ""),
@@ -91,7 +98,7 @@ def _pages(server: Server, host: Host) -> tuple[Page, ...]:
     for name in _OWN_PAGES:
         given = own.get(name, "")
         file = absolute(host.base, interpolate.expand(given, {}, host.environ)) if given else ""
-        result.append(Page(f"/_atc/page/{name}", file if file in host.pages else f"pages/{name}"))
+        result.append(Page(f"/_atc/page/{name}", f"pages/{name}", file))
     return tuple(result)
 
 

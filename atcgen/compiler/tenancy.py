@@ -8,7 +8,7 @@ import os.path
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from atcgen.compiler import interpolate
 from atcgen.compiler.names import socket_directory
@@ -45,8 +45,7 @@ class Wanted:
     databases: tuple[str, ...]
     extra_env: Mapping[str, str]
     database_name: str = ""  # of a route in fly-atc's form
-    alone: bool = False  # the one application of `atc run -- COMMAND`
-    fixed_port: int = field(default=0)
+    fixed_port: int = 0  # of the one application of `atc run -- COMMAND`
 
     @property
     def uses_socket(self) -> bool:
@@ -64,7 +63,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
     databases = tuple(f"{directory}/{each}" for each in wanted.databases)
     values = _values(wanted, directory, root, databases[0], port, host)
     run = socket_directory(paths.run, wanted.program)
-    start, prepare = _commands(app, host)
+    start, prepare = (app.start, app.prepare) if app.start else (_DEFAULT_START, app.prepare or _DEFAULT_PREPARE)
     prefix = f"{wanted.path}/"
     link = "" if port else f"{run}/sock"
     statics, public = _statics(app, root, wanted.path)
@@ -101,6 +100,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
         stop_timeout=app.stop_timeout,
         stop_signal=app.stop_signal,
         access_log=f"{paths.logs}/access/{wanted.program}.log",
+        log=f"{paths.logs}/tenants/{wanted.program}",
         location=prefix,
         pool_keep=f"{wanted.program}.keep",
         pool_once=f"{wanted.program}.once",
@@ -154,12 +154,13 @@ def _database_url(given: str, name: str, database: str) -> str:
     return f"{head}/{name}.sqlite3" if slash else f"sqlite3:{database}"
 
 
-def _commands(app: App, host: Host) -> tuple[str, str]:
-    if app.start:
-        return app.start, app.prepare
-    if host.command:
-        return shlex.join(host.command), app.prepare
-    return _DEFAULT_START, app.prepare or _DEFAULT_PREPARE
+def command_text(words: tuple[str, ...]) -> str:
+    """The words of a command line as atc.yml would have them: `${port}` means ours, any other `${` is meant as it is."""
+
+    def escaped(found: re.Match[str]) -> str:
+        return found[0] if found[1] in interpolate.VARIABLES else "$" + found[0]
+
+    return re.sub(r"\$\{([^}]*)", escaped, shlex.join(words))
 
 
 def _words(command: str, values: Mapping[str, str], host: Host) -> tuple[str, ...]:

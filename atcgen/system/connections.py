@@ -8,6 +8,7 @@ from pathlib import Path
 
 _CONNECTED_UNIX = "03"
 _ESTABLISHED_TCP = "01"
+_LISTENING_TCP = "0A"
 
 
 def unix_connections(table: str) -> Counter[str]:
@@ -29,6 +30,12 @@ def tcp_connections(tables: Iterable[str]) -> Counter[int]:
             if fields[3] == _ESTABLISHED_TCP:
                 found[int(fields[1].rsplit(":", 1)[1], 16)] += 1
     return found
+
+
+def listening_ports(tables: Iterable[str]) -> frozenset[int]:
+    """Ports that somebody listens on, from the texts of /proc/net/tcp and tcp6."""
+    rows = [line.split() for table in tables for line in table.splitlines()[1:]]
+    return frozenset(int(fields[1].rsplit(":", 1)[1], 16) for fields in rows if fields[3] == _LISTENING_TCP)
 
 
 def open_connections() -> tuple[Counter[str], Counter[int]]:

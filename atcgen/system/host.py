@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import re
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from atcgen.compiler.plan import Host
 from atcgen.errors import Unavailable
+from atcgen.system.connections import listening_ports
 
 _NEEDED = ("http_auth_request_module", "http_realip_module", "http_gzip_static_module", "http_stub_status_module")
 _LISTENER = Path(__file__).resolve().parent.parent / "agent" / "listener.py"
@@ -27,6 +29,7 @@ def gather_host(
     environ: Mapping[str, str],
     *,
     command: tuple[str, ...] = (),
+    has_file: bool = True,
     region: str | None = None,
     instance: str | None = None,
 ) -> Host:
@@ -36,6 +39,9 @@ def gather_host(
         state=str(state),
         environ=dict(environ),
         command=command,
+        has_file=has_file,
+        ports=_ports(state),
+        ports_taken=_listening(),
         cpus=len(os.sched_getaffinity(0)),
         user=pwd.getpwuid(os.geteuid()).pw_name,
         is_root=os.geteuid() == 0,
@@ -48,6 +54,21 @@ def gather_host(
         instance=instance or environ.get("FLY_MACHINE_ID"),
         secret=master_secret(state),
     )
+
+
+def _ports(state: Path) -> dict[str, int]:
+    """The ports that tenants of the active generation have."""
+    try:
+        plan = json.loads((state / "current/plan.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {each["id"]: each["port"] for each in plan["tenants"] if each["port"]}
+
+
+def _listening() -> frozenset[int]:
+    """The TCP ports of this machine that somebody listens on."""
+    tables = (Path(f"/proc/net/{name}") for name in ("tcp", "tcp6"))
+    return listening_ports(each.read_text(encoding="ascii") for each in tables if each.exists())
 
 
 def nginx_version() -> tuple[int, ...]:

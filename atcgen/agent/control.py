@@ -1,0 +1,87 @@
+"""The control socket: what `atc status|start|stop|restart` ask of the agent."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+from atcgen.agent import lifecycle as life
+from atcgen.agent.apply import Applier
+from atcgen.agent.http import Answer, Request, as_json
+from atcgen.agent.keeper import Keeper
+from atcgen.agent.lifecycle import State
+from atcgen.agent.service import Service
+
+_SETTLED = frozenset({State.READY, State.FAILED, State.STOPPED})
+
+
+def control_socket(path: str) -> socket.socket:
+    """A listening socket that only the owner of the process can reach."""
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+    sock = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o177)
+    try:
+        sock.bind(path)
+    finally:
+        os.umask(before)
+    sock.listen()
+    return sock
+
+
+async def control(service: Service, applier: Applier, request: Request) -> Answer:
+    """Answer one question: GET /status, or POST /start, /stop, /restart with the tenant's id as the body."""
+    if request.method == "GET" and request.target == "/status":
+        return as_json(200, status(service, applier))
+    act = {"/start": _start, "/stop": _stop, "/restart": _restart}.get(request.target)
+    if request.method != "POST" or act is None:
+        return as_json(404, {"error": "no such thing"})
+    name = request.body.decode(errors="replace")
+    keeper = next((each for each in service.keepers.values() if each.plan.id == name), None)
+    if keeper is None:
+        return as_json(404, {"error": f"no tenant of this machine is called {name!r}"})
+    await act(service, keeper)
+    return as_json(200, _described(keeper))
+
+
+def status(service: Service, applier: Applier) -> dict[str, object]:
+    """What every tenant does, as plain data."""
+    return {
+        "file": str(Path(service.plan.base, Path(service.plan.file).name)),
+        "problem": applier.problem,
+        "tenants": [_described(each) for each in service.keepers.values()],
+    }
+
+
+def _described(keeper: Keeper) -> dict[str, object]:
+    plan, tenant = keeper.plan, keeper.tenant
+    return {
+        "id": plan.id,
+        "path": plan.location,
+        "host": plan.host,
+        "state": tenant.state.value,
+        "reason": tenant.reason,
+        "pid": keeper.pids.get(tenant.slot, 0),
+        "waiting": len(keeper.waiting),
+        "last_access": keeper.last_access(),
+    }
+
+
+async def _start(service: Service, keeper: Keeper) -> None:
+    service.feed(keeper, life.Requested(service.clock(), forced=True))
+    await keeper.until(State.READY, State.FAILED)
+
+
+async def _stop(service: Service, keeper: Keeper) -> None:
+    service.feed(keeper, life.StopAsked(service.clock()))
+    await keeper.until(State.STOPPED)
+
+
+async def _restart(service: Service, keeper: Keeper) -> None:
+    if keeper.tenant.state not in life.AWAKE:
+        await _start(service, keeper)
+        return
+    await service.restart(keeper)
+    await keeper.until(*_SETTLED)

@@ -1,0 +1,118 @@
+"""Commands of the lifecycle that take time: prepare, boot, drain, stop. Each ends in an event."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import xmlrpc.client
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from atcgen.agent import lifecycle as life
+from atcgen.agent.keeper import Keeper
+from atcgen.agent.lifecycle import State
+from atcgen.compiler.render import PREPARE_SLOT
+from atcgen.errors import Unavailable
+from atcgen.system.connections import open_connections
+from atcgen.system.directories import make_tenant_directories
+from atcgen.system.logs import size_of, tail_since, tenant_log
+from atcgen.system.probe import wait_until_ready
+from atcgen.system.release import is_prepared, mark_pending
+from atcgen.system.supervisor import Supervisor
+
+log = logging.getLogger("atc.agent")
+
+_TROUBLE = (OSError, KeyError, Unavailable, xmlrpc.client.Fault)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What commands work with."""
+
+    supervisor: Supervisor
+    boots: asyncio.Semaphore  # how many tenants may boot at once
+    clock: Callable[[], float]  # seconds, monotonic
+    worker_user: str  # whom nginx's workers run as
+
+
+async def prepare(keeper: Keeper, machine: Machine) -> life.Event | None:
+    """Start the prepare step when it is due; its end comes as a process event, unless it takes too long."""
+    plan, slot = keeper.plan, keeper.tenant.slot
+    since = keeper.tenant.since
+    try:
+        await asyncio.to_thread(make_tenant_directories, plan, machine.worker_user)
+        if await asyncio.to_thread(is_prepared, plan):
+            return life.Prepared(machine.clock())
+        await asyncio.to_thread(mark_pending, plan)
+        await _spawn(keeper, PREPARE_SLOT, machine.supervisor)
+    except _TROUBLE as problem:
+        return life.Faulted(machine.clock(), slot, f"prepare could not be started: {problem}")
+    await asyncio.sleep(plan.prepare_timeout)
+    if keeper.tenant.state is not State.PREPARING or keeper.tenant.since != since:
+        return None
+    with suppress(*_TROUBLE):
+        await asyncio.to_thread(machine.supervisor.stop, plan.program, PREPARE_SLOT)
+    return life.Faulted(machine.clock(), slot, f"prepare took longer than {plan.prepare_timeout:g} s")
+
+
+async def boot(keeper: Keeper, slot: int, machine: Machine) -> life.Event:
+    """Start the process of a slot and wait until it answers."""
+    plan = keeper.plan
+    async with machine.boots:
+        try:
+            await asyncio.to_thread(make_tenant_directories, plan, machine.worker_user)
+            await _spawn(keeper, slot, machine.supervisor)
+        except _TROUBLE as problem:  # whatever it is, those who wait must hear of it
+            return life.Faulted(machine.clock(), slot, f"could not be started: {problem}")
+        reason = await wait_until_ready(
+            keeper.address(slot), plan.health, declared=plan.health_declared, timeout=plan.start_timeout
+        )
+    if reason:
+        return life.Faulted(machine.clock(), slot, explained(keeper, slot, reason))
+    if plan.niceness and slot in keeper.pids:
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PGRP, keeper.pids[slot], 0)
+    return life.Probed(machine.clock(), slot)
+
+
+async def _spawn(keeper: Keeper, slot: int, supervisor: Supervisor) -> None:
+    keeper.log_begins[slot] = size_of(tenant_log(keeper.plan, slot))
+    await asyncio.to_thread(supervisor.start, keeper.plan.program, slot)
+
+
+def explained(keeper: Keeper, slot: int, reason: str) -> str:
+    """A reason, followed by the last lines the process wrote."""
+    said = tail_since(tenant_log(keeper.plan, slot), keeper.log_begins.get(slot, 0))
+    return f"{reason}\n{said}" if said else reason
+
+
+def connections(keeper: Keeper, slot: int) -> int:
+    """How many connections are open on a slot."""
+    by_path, by_port = open_connections()
+    # A connection that came through the symlink is listed by the path that was bound.
+    return by_port[keeper.plan.port] if keeper.plan.port else by_path[keeper.plan.socket(slot)]
+
+
+async def quiet(keeper: Keeper, slot: int) -> None:
+    """Wait until no connection is open on a slot's socket, or the time for that is over."""
+    deadline = asyncio.get_running_loop().time() + keeper.plan.drain_timeout
+    pause = 0.01
+    while asyncio.get_running_loop().time() < deadline and connections(keeper, slot):
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, 0.25)
+
+
+async def stop(keeper: Keeper, slot: int, machine: Machine) -> life.Event | None:
+    """End the process of a slot; an event only if it was down already, for then no process event says so."""
+    program = keeper.plan.program
+    try:
+        if keeper.plan.prepare:
+            await asyncio.to_thread(machine.supervisor.stop, program, PREPARE_SLOT)
+        await asyncio.to_thread(machine.supervisor.stop, program, slot)
+        process = await asyncio.to_thread(machine.supervisor.process, program, slot)
+    except _TROUBLE as problem:
+        log.error("tenant.stop_failed tenant=%s reason=%s", keeper.plan.id, problem)
+        return None
+    return None if process.is_up else life.Exited(machine.clock(), slot, "stopped")

@@ -1,0 +1,86 @@
+"""What the agent holds for one tenant, and the socket by which nginx finds it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from atcgen.agent import lifecycle as life
+from atcgen.agent.lifecycle import State
+from atcgen.compiler.plan import TenantPlan
+from atcgen.system.probe import Address
+
+
+class Keeper:
+    """One tenant: its state, the requests that wait for it, and the processes it has."""
+
+    def __init__(self, plan: TenantPlan) -> None:
+        self.plan = plan
+        self.tenant = life.Tenant(plan.id, plan.slots, bool(plan.prepare), plan.pin)
+        self.waiting: set[asyncio.Future[bool]] = set()
+        self.probing: asyncio.Task[object] | None = None
+        self.last_wake = time.time()
+        self.pids: dict[int, int] = {}  # slot -> process id
+        self.log_begins: dict[int, int] = {}  # slot -> size of its log when it was started
+        self._changed = asyncio.Event()
+
+    def take(self, plan: TenantPlan) -> None:
+        """Work by a new plan from now on."""
+        self.plan = plan
+        self.tenant = replace(self.tenant, slots=plan.slots, prepares=bool(plan.prepare), pinned=plan.pin)
+
+    def address(self, slot: int) -> Address:
+        """Where the process of a slot listens."""
+        return Address(port=self.plan.port) if self.plan.port else Address(socket=self.plan.socket(slot))
+
+    async def until(self, *states: State) -> None:
+        """Wait until the tenant is in one of some states."""
+        while self.tenant.state not in states:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def tell(self) -> None:
+        """Let those in `until` look again."""
+        self._changed.set()
+
+    def release(self, *, admitted: bool) -> None:
+        """Answer everybody who waits."""
+        for each in self.waiting:
+            if not each.done():
+                each.set_result(admitted)
+        self.waiting.clear()
+
+    def last_access(self) -> float:
+        """When the last request ended, in seconds of the epoch; 0 when there was none."""
+        try:
+            found = os.stat(self.plan.access_log)
+        except OSError:
+            return 0.0
+        return found.st_mtime if found.st_size else 0.0
+
+    def link(self, slot: int) -> None:
+        """Point the tenant's socket to the process of a slot, atomically."""
+        if not self.plan.link:
+            return
+        os.chmod(self.plan.socket(slot), 0o666)  # the directory keeps others out
+        fresh = Path(self.plan.socket_directory, "next")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(f"{slot}.sock")
+        fresh.replace(self.plan.link)
+
+    def unlink(self) -> None:
+        """Let nginx find nobody."""
+        if self.plan.link:
+            Path(self.plan.link).unlink(missing_ok=True)
+
+    def linked_slot(self) -> int | None:
+        """The slot the tenant's socket points to; a tenant with a port has only one."""
+        if not self.plan.link:
+            return 0
+        try:
+            return int(os.readlink(self.plan.link).split(".")[0])
+        except (OSError, ValueError):
+            return None

@@ -1,0 +1,119 @@
+"""What the agent learns by looking: events of supervisord, what ran before it, and who is idle."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from contextlib import suppress
+from dataclasses import replace
+
+from atcgen.agent import lifecycle as life
+from atcgen.agent.execute import explained
+from atcgen.agent.keeper import Keeper
+from atcgen.agent.lifecycle import State
+from atcgen.agent.service import Service
+from atcgen.compiler.render import PREPARE_SLOT
+from atcgen.system.connections import open_connections
+from atcgen.system.logs import rotate_access_logs
+
+log = logging.getLogger("atc.agent")
+
+_ENDED = frozenset({"PROCESS_STATE_EXITED", "PROCESS_STATE_STOPPED", "PROCESS_STATE_FATAL"})
+_ROTATION_INTERVAL = 60.0
+
+
+def process_event(service: Service, name: str, fields: dict[str, str]) -> None:
+    """An event of supervisord, by its name and the fields of its payload."""
+    group, process, pid = fields.get("groupname", ""), fields.get("processname", ""), int(fields.get("pid") or 0)
+    keeper = service.keepers.get(group)
+    if keeper is None:
+        if name in _ENDED:
+            service.own_pids.pop((group, process), None)
+        elif pid:
+            service.own_pids[group, process] = pid
+    elif name in _ENDED:
+        keeper.pids.pop(int(process), None)
+        if not service.is_ending:
+            _ended(service, keeper, int(process), pid, expected=fields.get("expected") == "1")
+    elif pid:
+        keeper.pids[int(process)] = pid
+
+
+def _ended(service: Service, keeper: Keeper, slot: int, pid: int, *, expected: bool) -> None:
+    now = service.clock()
+    if slot == PREPARE_SLOT:
+        if expected:
+            service.feed(keeper, life.Prepared(now))
+        elif keeper.tenant.state is State.PREPARING:
+            reason = explained(keeper, slot, "prepare failed")
+            service.feed(keeper, life.Faulted(now, keeper.tenant.slot, reason))
+        return
+    if pid > 1:
+        with suppress(OSError):
+            os.killpg(pid, 9)  # what a killed parent leaves behind would hold its socket
+    if keeper.probing and slot == keeper.tenant.slot and keeper.tenant.state in (State.STARTING, State.SWITCHING):
+        keeper.probing.cancel()
+    service.feed(keeper, life.Exited(now, slot, explained(keeper, slot, "the process ended")))
+
+
+async def resume(service: Service) -> None:
+    """Take over what runs already: after its own restart the agent knows what supervisord knows."""
+    for each in await asyncio.to_thread(service.supervisor.processes):
+        if not each.is_up:
+            continue
+        keeper = service.keepers.get(each.group)
+        if keeper is None:
+            service.own_pids[each.group, each.name] = each.pid
+        else:
+            keeper.pids[int(each.name)] = each.pid
+    for keeper in service.keepers.values():
+        if keeper.pids:
+            _resume(service, keeper, set(keeper.pids))
+        elif keeper.plan.eager:
+            service.feed(keeper, life.Requested(service.clock()))
+        else:
+            keeper.unlink()
+
+
+def _resume(service: Service, keeper: Keeper, slots: set[int]) -> None:
+    now = service.clock()
+    if PREPARE_SLOT in slots:
+        keeper.tenant = replace(keeper.tenant, state=State.PREPARING, since=now)
+        return
+    current = keeper.linked_slot()
+    if current in slots:
+        keeper.tenant = replace(keeper.tenant, state=State.READY, slot=current, since=now)
+        for other in slots - {current}:
+            service.tasks.start(service.retire(keeper, other))
+    else:
+        slot = min(slots)
+        keeper.tenant = replace(keeper.tenant, state=State.STARTING, slot=slot, since=now)
+        service.boot(keeper, slot)
+
+
+async def watch_idleness(service: Service) -> None:
+    """Once a second, stop tenants that nobody used for their idle time; once a minute, rotate access logs."""
+    rotated = time.monotonic()
+    while True:
+        await asyncio.sleep(1)
+        stop_idle(service, time.time())
+        if time.monotonic() - rotated >= _ROTATION_INTERVAL:
+            rotated = time.monotonic()
+            await asyncio.to_thread(rotate_access_logs, service.plan.paths)
+
+
+def stop_idle(service: Service, now: float) -> None:
+    """Stop every tenant that is idle at `now`, in seconds of the epoch."""
+    ready = [each for each in service.keepers.values() if each.tenant.state is State.READY and not each.plan.pin]
+    if not ready:
+        return
+    by_path, by_port = open_connections()
+    for keeper in ready:
+        plan = keeper.plan
+        busy = by_port[plan.port] if plan.port else by_path[plan.socket(keeper.tenant.slot)]
+        if busy:
+            keeper.last_wake = now
+        elif now - max(keeper.last_wake, keeper.last_access()) >= plan.idle:
+            service.feed(keeper, life.StopAsked(service.clock()))

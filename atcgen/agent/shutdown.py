@@ -1,0 +1,71 @@
+"""The end: nginx finishes what it has, then all tenants stop at once, within the time the platform gives.
+
+supervisord alone would stop one program after the other. While it shuts down it takes no orders, so the agent signals
+the processes itself; supervisord finds them gone and ends as soon as the last one is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Iterable
+from contextlib import suppress
+
+from atcgen.agent.service import Service
+
+log = logging.getLogger("atc.agent")
+
+# supervisord looks at its signals and its children once a second: at the beginning and at the end.
+_SUPERVISORD = 2.0
+# Shares of the rest after which the next step is taken.
+_FOR_NGINX = 0.4
+_FOR_TENANTS = 0.9
+
+
+async def shut_down(service: Service) -> None:
+    """End nginx and every tenant; what does not end in time is killed."""
+    service.is_ending = True
+    begin, budget = service.clock(), max(1.0, service.plan.server.kill_timeout - _SUPERVISORD)
+    log.info("shutdown.begins tenants=%d", sum(bool(each.pids) for each in service.keepers.values()))
+    nginx = service.own_pids.get(("atc-nginx", "atc-nginx"), 0)
+    _signal([nginx], signal.SIGQUIT)
+    if not await _gone(service, [nginx], begin + budget * _FOR_NGINX):
+        _signal([nginx], signal.SIGTERM)
+    for keeper in service.keepers.values():
+        keeper.release(admitted=False)
+        _signal(keeper.pids.values(), getattr(signal, f"SIG{keeper.plan.stop_signal}"))
+    tenants = [pid for each in service.keepers.values() for pid in each.pids.values()]
+    if not await _gone(service, tenants, begin + budget * _FOR_TENANTS):
+        _signal([each for each in tenants if _lives(each)], signal.SIGKILL)
+    log.info("shutdown.ends seconds=%.2f", service.clock() - begin)
+
+
+def dismiss_the_rest(service: Service) -> None:
+    """End what is left of atc's own processes but the agent, so that supervisord waits for nobody."""
+    others = [pid for pid in service.own_pids.values() if pid != os.getpid()]
+    _signal(others, signal.SIGTERM)
+
+
+def _signal(pids: Iterable[int], number: int) -> None:
+    for pid in pids:
+        if pid > 1:
+            with suppress(OSError):
+                os.killpg(pid, number)  # supervisord makes every program the leader of a group
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return pid > 1
+
+
+async def _gone(service: Service, pids: list[int], deadline: float) -> bool:
+    while any(_lives(each) for each in pids):
+        if service.clock() >= deadline:
+            return False
+        await asyncio.sleep(0.01)
+    return True

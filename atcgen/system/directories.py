@@ -1,0 +1,30 @@
+"""The directories of the state directory and of tenants, with the owners and modes they need."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+from atcgen.compiler.plan import Plan, TenantPlan
+
+
+def make_state_directories(plan: Plan) -> None:
+    """Everything that nginx, supervisord and the agent expect to be there."""
+    paths = plan.paths
+    for each in (paths.run, f"{paths.logs}/access", f"{paths.logs}/tenants", paths.tmp, paths.cache):
+        Path(each).mkdir(parents=True, exist_ok=True)
+
+
+def make_tenant_directories(plan: TenantPlan, worker_user: str) -> None:
+    """The directories of a tenant: its data belongs to the user it runs as, and only nginx may reach its sockets."""
+    data, sockets = Path(plan.directory), Path(plan.socket_directory)
+    for each in (data, sockets):
+        each.mkdir(parents=True, exist_ok=True)
+    sockets.chmod(0o750)
+    if os.geteuid() == 0:
+        uid = pwd.getpwnam(plan.unix_user).pw_uid if plan.unix_user else -1
+        worker = pwd.getpwnam(worker_user).pw_gid if worker_user else -1
+        os.chown(sockets, uid, worker)
+        if plan.unix_user:
+            os.chown(data, uid, pwd.getpwnam(plan.unix_user).pw_gid)

@@ -1,0 +1,53 @@
+"""The log files of tenants, as supervisord writes them, and the access logs, as nginx does."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from atcgen.compiler.plan import Paths, TenantPlan
+from atcgen.compiler.render import PREPARE_SLOT
+
+PREPARE_LOG_SLOTS = (PREPARE_SLOT, 0, 1)  # in the order in which they are usually written
+_LINES = 20
+_BYTES = 4_000
+ACCESS_LOG_LIMIT = 10 * 1024**2  # bytes; one older file of that size is kept
+
+
+def tenant_log(plan: TenantPlan, slot: int) -> Path:
+    """What the process of a slot says."""
+    return Path(f"{plan.log}.{slot}.log")
+
+
+def size_of(file: Path) -> int:
+    """The size in bytes, 0 when there is no such file."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
+
+
+def tail_since(file: Path, offset: int) -> str:
+    """The last lines written after `offset`; a file that is shorter was rotated since and is read from its start."""
+    size = size_of(file)
+    begin = max(offset if offset <= size else 0, size - _BYTES)
+    try:
+        with file.open("rb") as stream:
+            stream.seek(begin)
+            text = stream.read(_BYTES).decode(errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.strip().splitlines()[-_LINES:])
+
+
+def rotate_access_logs(paths: Paths, limit: int = ACCESS_LOG_LIMIT) -> int:
+    """Rename the access logs above a limit in bytes and let nginx open new ones; how many there were."""
+    large = [each for each in Path(paths.logs, "access").glob("*.log") if size_of(each) > limit]
+    for each in large:
+        each.replace(each.with_suffix(".log.1"))
+    if large:
+        with suppress(OSError, ValueError):
+            os.kill(int(Path(paths.nginx_pid).read_text(encoding="ascii")), signal.SIGUSR1)
+    return len(large)
