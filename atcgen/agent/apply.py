@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from atcgen.agent import lifecycle as life
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.service import Service
-from atcgen.compiler.plan import Plan, load
+from atcgen.compiler.plan import Plan, TenantPlan, load
 from atcgen.compiler.render import Files, effective
 from atcgen.errors import ApplyError, AtcError
 from atcgen.system import nginx
 from atcgen.system.generations import Generation, activate, active, prune, read_files
 
 log = logging.getLogger("atc.agent")
+
+_VERSION = "nginx/version.conf"
+_PROGRAMS = "supervisor/programs.conf"
 
 
 class Applier:
@@ -56,22 +59,25 @@ class Applier:
         state = Path(plan.paths.state)
         if not plan.has_file and not _file_of(plan).exists():
             return
-        fresh = await self._compile(plan, state)
-        old = active(state)
+        fresh, old = await self._compile(plan, state), active(state)
         if old is None or fresh.digest == old.digest:
             return
         before, after = read_files(old), read_files(fresh)
-        new_plan = load(after["plan.json"])
-        reloads = before["nginx/version.conf"] != after["nginx/version.conf"]
+        reloads = before[_VERSION] != after[_VERSION]
         if reloads:
             log_file = Path(plan.paths.logs, "nginx.error.log")
             await asyncio.to_thread(nginx.test, fresh.path / "nginx/nginx.conf", log_file)
         activate(state, fresh)
-        changed = await self._supervise(before, after)
-        self._adopt(new_plan, before, after, changed)
-        if reloads:
-            await self._reload(state, old, after)
-        await self._forget(new_plan)
+        try:
+            changed = await self._introduce(load(after["plan.json"]), before, after)
+            if reloads:
+                await self._reload(after)
+        except AtcError:
+            activate(state, old)
+            await self._withdraw(plan, before, after)
+            raise
+        self._adopt(before, after, changed)
+        self._forget()
         await asyncio.to_thread(prune, state)
         log.info("generation.applied digest=%s nginx_reloaded=%s", fresh.digest, reloads)
 
@@ -90,78 +96,88 @@ class Applier:
         name = said.decode().strip()
         return Generation(name, state / "generations" / name)
 
-    async def _supervise(self, before: Files, after: Files) -> set[str]:
-        """Tell supervisord of programs that are new; the ones that changed or went, which are dealt with later."""
-        path = "supervisor/programs.conf"
-        if effective(before[path]) == effective(after[path]):
-            return set()
-        added, changed, removed = await asyncio.to_thread(self.service.supervisor.reload)
-        for group in added:
-            await asyncio.to_thread(self.service.supervisor.add, group)
-        return {*changed, *removed}
-
-    def _adopt(self, plan: Plan, before: Files, after: Files, changed: set[str]) -> None:
-        """Let the service work by the new plan."""
-        service, now = self.service, self.service.clock()
+    async def _introduce(self, plan: Plan, before: Files, after: Files) -> set[str]:
+        """Make new tenants known before nginx sends anybody to them; the programs whose entry changed."""
+        changed = await self._supervise(before, after)
+        service = self.service
         service.plan = plan
         for tenant in plan.tenants:
-            keeper = service.keepers.get(tenant.program)
-            if keeper is None:
-                service.keepers[tenant.program] = Keeper(tenant)
-            elif tenant.program not in changed:
-                keeper.take(tenant)
-                script = f"launch/{tenant.program}.sh"
-                if effective(before.get(script, "")) != effective(after[script]):
-                    service.tasks.start(service.restart(keeper))
-        for tenant in plan.tenants:
-            keeper = service.keepers[tenant.program]
-            if tenant.eager and keeper.tenant.state is State.STOPPED:
-                service.feed(keeper, life.Requested(now))
-        wanted = {each.program for each in plan.tenants}
-        for program in changed & wanted:
-            service.tasks.start(self._replace(service.keepers[program], plan))
+            service.keepers.setdefault(tenant.program, Keeper(tenant))
+        return changed
 
-    async def _replace(self, keeper: Keeper, plan: Plan) -> None:
+    async def _supervise(self, before: Files, after: Files) -> set[str]:
+        if effective(before[_PROGRAMS]) == effective(after[_PROGRAMS]):
+            return set()
+        added, changed, _ = await asyncio.to_thread(self.service.supervisor.reload)
+        for group in added:
+            await asyncio.to_thread(self.service.supervisor.add, group)
+        return set(changed)
+
+    async def _withdraw(self, plan: Plan, before: Files, after: Files) -> None:
+        """Go back to a plan whose generation is active again; no process of it was touched yet."""
+        with suppress(AtcError):
+            await self._supervise(after, before)
+        self.service.plan = plan
+        self._forget()
+
+    def _adopt(self, before: Files, after: Files, changed: set[str]) -> None:
+        """Let tenants that were there before work by their new plans, and restart the ones that start differently."""
+        service = self.service
+        for tenant in service.plan.tenants:
+            keeper, script = service.keepers[tenant.program], f"launch/{tenant.program}.sh"
+            if tenant.program in changed:
+                service.tasks.start(self._replace(keeper))
+                continue
+            keeper.take(tenant)
+            if script in before and effective(before[script]) != effective(after[script]):
+                service.tasks.start(service.restart(keeper))
+            elif tenant.eager and keeper.tenant.state is State.STOPPED:
+                service.feed(keeper, life.Requested(service.clock()))
+
+    async def _replace(self, keeper: Keeper) -> None:
         """A program whose entry changed: end it, take its new entry, and start it again if it was up."""
-        service, was_up = self.service, keeper.tenant.state in life.AWAKE
-        program = keeper.plan.program
-        await self._down(keeper)
-        await asyncio.to_thread(service.supervisor.remove, program)
-        await asyncio.to_thread(service.supervisor.add, program)
-        keeper.take(next(each for each in plan.tenants if each.program == program))
-        if was_up or keeper.waiting:
-            service.feed(keeper, life.Requested(service.clock()))
+        service, program = self.service, keeper.plan.program
+        async with keeper.lock:
+            was_up = keeper.tenant.state in life.AWAKE
+            await self._down(keeper)
+            await asyncio.to_thread(service.supervisor.remove, program)
+            await asyncio.to_thread(service.supervisor.add, program)
+            plan = self._wanted().get(program)
+            if plan:
+                keeper.take(plan)
+                if was_up or keeper.waiting or plan.eager:
+                    service.feed(keeper, life.Requested(service.clock()))
 
-    async def _forget(self, plan: Plan) -> None:
+    def _forget(self) -> None:
         """Tenants that left the file: nginx knows them no more, so they drain and go."""
-        wanted = {each.program for each in plan.tenants}
-        for program in [each for each in self.service.keepers if each not in wanted]:
-            self.service.tasks.start(self._remove(self.service.keepers[program], program))
+        for program in self.service.keepers.keys() - self._wanted().keys():
+            self.service.tasks.start(self._remove(self.service.keepers[program]))
 
-    async def _remove(self, keeper: Keeper, program: str) -> None:
-        await self._down(keeper)
-        if program in {each.program for each in self.service.plan.tenants}:
-            return  # it came back meanwhile
-        del self.service.keepers[program]
-        await asyncio.to_thread(self.service.supervisor.remove, program)
-        log.info("tenant.forgotten tenant=%s", keeper.plan.id)
+    async def _remove(self, keeper: Keeper) -> None:
+        service, program = self.service, keeper.plan.program
+        async with keeper.lock:
+            await self._down(keeper)
+            if program in self._wanted() or program not in service.keepers:
+                return  # it came back meanwhile, or is gone already
+            await asyncio.to_thread(service.supervisor.remove, program)
+            if program not in self._wanted():
+                del service.keepers[program]
+                log.info("tenant.forgotten tenant=%s", keeper.plan.id)
+            else:
+                await asyncio.to_thread(service.supervisor.add, program)
+
+    def _wanted(self) -> dict[str, TenantPlan]:
+        return {each.program: each for each in self.service.plan.tenants}
 
     async def _down(self, keeper: Keeper) -> None:
         self.service.feed(keeper, life.StopAsked(self.service.clock()))
-        if keeper.tenant.state is not State.STOPPED:
-            await keeper.until(State.STOPPED)
+        await keeper.until(State.STOPPED)
 
-    async def _reload(self, state: Path, old: Generation, after: Files) -> None:
+    async def _reload(self, after: Files) -> None:
         paths = self.service.plan.paths
-        version = after["nginx/version.conf"].partition("return 200 ")[2].partition(";")[0]
+        version = after[_VERSION].partition("return 200 ")[2].partition(";")[0]
         nginx.reload(Path(paths.nginx_pid))
-        try:
-            await nginx.wait_for_version(paths.nginx_status, version)
-        except ApplyError:
-            activate(state, old)
-            self.service.plan = load(read_files(old)["plan.json"])
-            os.utime(old.path)
-            raise
+        await nginx.wait_for_version(paths.nginx_status, version)
 
 
 def _file_of(plan: Plan) -> Path:

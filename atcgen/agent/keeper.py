@@ -25,6 +25,7 @@ class Keeper:
         self.last_wake = time.time()
         self.pids: dict[int, int] = {}  # slot -> process id
         self.log_begins: dict[int, int] = {}  # slot -> size of its log when it was started
+        self.lock = asyncio.Lock()  # held while its program is replaced or removed
         self._changed = asyncio.Event()
 
     def take(self, plan: TenantPlan) -> None:

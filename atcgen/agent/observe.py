@@ -39,6 +39,23 @@ def process_event(service: Service, name: str, fields: dict[str, str]) -> None:
             _ended(service, keeper, int(process), pid, expected=fields.get("expected") == "1")
     elif pid:
         keeper.pids[int(process)] = pid
+        _hurry(service, pid)
+
+
+def _hurry(service: Service, pid: int) -> None:
+    """Let supervisord notice the end of a process at once: alone it looks once a second."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:  # it ended already, or the kernel is older than 5.3
+        return
+    loop = asyncio.get_running_loop()
+
+    def ended() -> None:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+        service.tasks.start(asyncio.to_thread(service.supervisor.poke))
+
+    loop.add_reader(descriptor, ended)
 
 
 def _ended(service: Service, keeper: Keeper, slot: int, pid: int, *, expected: bool) -> None:
@@ -68,6 +85,7 @@ async def resume(service: Service) -> None:
             service.own_pids[each.group, each.name] = each.pid
         else:
             keeper.pids[int(each.name)] = each.pid
+            _hurry(service, each.pid)
     for keeper in service.keepers.values():
         if keeper.pids:
             _resume(service, keeper, set(keeper.pids))

@@ -14,11 +14,14 @@ from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.tasks import Tasks
 from atcgen.compiler.plan import Plan
-from atcgen.system.probe import listens
+from atcgen.system.probe import listens, status_of
 from atcgen.system.release import is_prepared
 from atcgen.system.supervisor import Supervisor
 
 log = logging.getLogger("atc.agent")
+
+_LONG_FOR_A_HEALTH_CHECK = 2.0
+_BETWEEN_LOOKS = 0.005
 
 
 class Service:
@@ -59,10 +62,24 @@ class Service:
         return "failed", max(1.0, keeper.tenant.retry_at - self.clock())
 
     async def _notice_a_dead_process(self, keeper: Keeper) -> None:
-        """A request comes here only when nginx found nobody; believe it, after a look."""
+        """A request comes here only when nginx found nobody, or lost the process: look until it is clear who is there.
+
+        A process that dies still listens for a moment; only an answer proves that it lives.
+        """
         tenant = keeper.tenant
-        if tenant.state is State.READY and not await listens(keeper.address(tenant.slot)) and keeper.tenant == tenant:
-            self.feed(keeper, life.Exited(self.clock(), tenant.slot, "the process was gone"))
+        while tenant.state is State.READY and keeper.tenant == tenant:
+            address = keeper.address(tenant.slot)
+            try:
+                await asyncio.wait_for(status_of(address, keeper.plan.health), _LONG_FOR_A_HEALTH_CHECK)
+            except TimeoutError:
+                return  # busy, not dead
+            except (OSError, EOFError):
+                if await listens(address):
+                    await asyncio.sleep(_BETWEEN_LOOKS)
+                elif keeper.tenant == tenant:
+                    self.feed(keeper, life.Exited(self.clock(), tenant.slot, "the process was gone"))
+            else:
+                return
 
     # The lifecycle
 

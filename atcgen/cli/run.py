@@ -30,7 +30,7 @@ def command(
     """
     found = _file(file, words)
     _refuse_a_second(state_directory(found, state))
-    compiled = compile_file(found, state, region, instance, words)
+    compiled = compile_file(found, state, region, instance, words, serving=True)
     for warning in compiled.warnings:
         click.echo(str(warning), err=True)
     plan = compiled.plan
@@ -39,7 +39,7 @@ def command(
     if problem:
         raise Unavailable(problem, hint="server.http_port or HTTP_PORT says which port, server.bind which address")
     make_state_directories(plan)
-    generation = store(home, compiled.files)
+    generation = store(home, compiled.files, plan.owners())
     nginx.test(generation.path / "nginx/nginx.conf", Path(plan.paths.logs, "nginx.error.log"))
     activate(home, generation)
     prune(home)

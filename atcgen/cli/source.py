@@ -79,6 +79,7 @@ def compile_file(
     instance: str | None,
     command: tuple[str, ...] = (),
     called: str = "",
+    serving: bool = False,
 ) -> Compiled:
     """Compile a file for this machine; one that does not exist says nothing. Messages name it as `called`."""
     host = gather_host(
@@ -87,6 +88,7 @@ def compile_file(
         os.environ,
         command=command,
         has_file=file.is_file(),
+        serving=serving,
         region=region,
         instance=instance,
     )

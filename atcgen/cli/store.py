@@ -23,5 +23,5 @@ def command(
     words: tuple[str, ...],
 ) -> None:
     """Compile atc.yml and store the generation; print its name. It is not active yet."""
-    compiled = compile_file(find_file(file), state, region, instance, words, called)
-    click.echo(store(Path(compiled.plan.paths.state), compiled.files).digest)
+    compiled = compile_file(find_file(file), state, region, instance, words, called, serving=True)
+    click.echo(store(Path(compiled.plan.paths.state), compiled.files, compiled.plan.owners()).digest)

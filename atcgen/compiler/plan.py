@@ -26,9 +26,10 @@ class Host:
     cpus: int = 1
     user: str = ""
     is_root: bool = False
+    unix_users: frozenset[str] = frozenset()  # the accounts of this machine; empty when they are not known
     open_files: int = 1024  # the hard limit of file descriptors
     has_ipv6: bool = False
-    nginx_version: tuple[int, ...] = (1, 18, 0)
+    nginx_version: tuple[int, ...] = ()  # of the installed one; () when none is, and then only what all know is used
     python: str = "python3"
     listener: str = ""  # the script that hands supervisord's events to the agent
     region: str | None = None
@@ -215,6 +216,10 @@ class Plan:
     remote_prefixes: tuple[RemotePrefix, ...]
     closed: tuple[str, ...]  # prefixes of users of this machine, where nothing falls through to a tenant at '/'
     users: tuple[str, ...]
+
+    def owners(self) -> dict[str, str]:
+        """The unix user of each file of the generation that belongs to somebody else than who runs atc."""
+        return {f"launch/{each.program}.sh": each.unix_user for each in self.tenants if each.unix_user}
 
     def to_json(self) -> str:
         """The plan as text that `load` reads back."""

@@ -140,6 +140,7 @@ def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "level": plan.server.supervisor_log_level,
         "serverurl": f"unix://{plan.paths.supervisor_socket}",
         "agent_socket": f"unix://{plan.paths.agent_socket}",
+        "worker_user": plan.server.worker_user,
         "agent_command": _Spelt(command("/bin/sh", f"{launch}/_agent.sh") + " %(process_num)d"),
         "listener_command": command(plan.python, "-I", "-S", plan.listener, plan.paths.events_socket),
         "nginx_command": command("/bin/sh", f"{launch}/_nginx.sh"),

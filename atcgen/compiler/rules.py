@@ -188,12 +188,14 @@ def _unix_users(document: Document, config: Config, host: Host) -> Iterator[Diag
         where = document.value_at(origin)
         if not name.replace("-", "").replace("_", "").isalnum():
             yield Diagnostic(where, f"'{name}' must be the name of a unix user", Code.BAD_NAME)
+        elif host.unix_users and name not in host.unix_users:
+            yield Diagnostic(where, f"this machine has no user '{name}'", Code.BAD_VALUE)
         elif not host.is_root and name != host.user:
             yield Diagnostic(where, f"only root can run something as '{name}'", Code.BAD_VALUE)
 
 
 def _old_nginx(document: Document, host: Host) -> Iterator[Diagnostic]:
-    if host.nginx_version < (1, 27, 4):
+    if () < host.nginx_version < (1, 27, 4):
         version = ".".join(str(each) for each in host.nginx_version)
         said = f"nginx {version}: a reload can lose requests on idle keep-alive connections"
         where = document.at(("server",))

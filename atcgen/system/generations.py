@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,8 +31,11 @@ def digest(files: Files) -> str:
     return said.hexdigest()[:16]
 
 
-def store(state: Path, files: Files) -> Generation:
-    """Write a generation, or find it already there. It is not active yet."""
+def store(state: Path, files: Files, owners: Mapping[str, str] | None = None) -> Generation:
+    """Write a generation, or find it already there; it is not active yet.
+
+    `owners` says which files belong to which unix user: the launch scripts of tenants that run as somebody else.
+    """
     name = digest(files)
     home = state / "generations"
     home.mkdir(parents=True, exist_ok=True)
@@ -39,6 +43,8 @@ def store(state: Path, files: Files) -> Generation:
     if not target.is_dir():
         fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=home))
         write_files(fresh, files)
+        for path, user in (owners or {}).items():
+            shutil.chown(fresh / path, user)
         try:
             fresh.rename(target)
         except OSError:  # another process stored the same
@@ -50,13 +56,16 @@ def store(state: Path, files: Files) -> Generation:
 
 
 def write_files(directory: Path, files: Files) -> None:
-    """Write files below a directory; only the owner may read them, for they hold environments."""
-    directory.chmod(0o700)
+    """Write files below a directory; only the owner may read them, for they hold environments. Pages are for all."""
+    directory.chmod(0o711)
     for path, text in files.items():
         file = directory / path
         file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.chmod(0o711)
         file.touch(mode=0o600)
         file.write_text(text, encoding="utf-8")
+        if path.startswith("nginx/pages/"):
+            file.chmod(0o644)
 
 
 def active(state: Path) -> Generation | None:

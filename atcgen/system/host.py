@@ -30,10 +30,11 @@ def gather_host(
     *,
     command: tuple[str, ...] = (),
     has_file: bool = True,
+    serving: bool = False,
     region: str | None = None,
     instance: str | None = None,
 ) -> Host:
-    """The machine as it is. Raises `Unavailable` when nginx is missing or cannot do what is needed."""
+    """The machine as it is. Raises `Unavailable` when nginx cannot do what is needed, or is missing for `serving`."""
     return Host(
         base=str(base),
         state=str(state),
@@ -45,9 +46,10 @@ def gather_host(
         cpus=len(os.sched_getaffinity(0)),
         user=pwd.getpwuid(os.geteuid()).pw_name,
         is_root=os.geteuid() == 0,
+        unix_users=frozenset(each.pw_name for each in pwd.getpwall()),
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         has_ipv6=_has_ipv6(),
-        nginx_version=nginx_version(),
+        nginx_version=nginx_version() if serving or shutil.which("nginx") else (),
         python=sys.executable,
         listener=str(_LISTENER),
         region=region or environ.get("FLY_REGION"),

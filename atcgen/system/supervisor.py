@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import xmlrpc.client
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
-from atcgen.errors import Unavailable
+from atcgen.errors import ApplyError, Unavailable
 
 RUNNING = 20  # supervisor.states.ProcessStates.RUNNING
 STARTING = 10
@@ -75,8 +76,16 @@ class Supervisor:
 
     def reload(self) -> tuple[list[str], list[str], list[str]]:
         """Read the configuration anew; the groups added, changed and removed, none of which is touched yet."""
-        added, changed, removed = self._call("reloadConfig")[0]
+        try:
+            added, changed, removed = self._call("reloadConfig")[0]
+        except xmlrpc.client.Fault as problem:
+            raise ApplyError(f"supervisord did not read its configuration: {problem.faultString}") from None
         return added, changed, removed
+
+    def poke(self) -> None:
+        """Make supervisord look at its children now."""
+        with suppress(Unavailable, xmlrpc.client.Fault):
+            self._call("getState")
 
     def add(self, group: str) -> None:
         """Take a group from the configuration."""
@@ -85,11 +94,3 @@ class Supervisor:
     def remove(self, group: str) -> None:
         """Forget a group whose processes are down."""
         self._ignoring(Faults.BAD_NAME, "removeProcessGroup", group)
-
-    def is_shutting_down(self) -> bool:
-        """Was supervisord told to end?"""
-        try:
-            self._call("getState")
-        except xmlrpc.client.Fault as problem:
-            return int(problem.faultCode) == int(Faults.SHUTDOWN_STATE)
-        return False
