@@ -21,11 +21,13 @@ from atcgen.compiler.render import Files, effective
 from atcgen.errors import ApplyError, AtcError
 from atcgen.system import nginx
 from atcgen.system.generations import Generation, activate, active, prune, read_files
+from atcgen.system.logs import size_of
 
 log = logging.getLogger("atc.agent")
 
 _VERSION = "nginx/version.conf"
 _PROGRAMS = "supervisor/programs.conf"
+_CLOSING = "nothing was written"  # by the command; here the sentence is another
 
 
 class Applier:
@@ -92,7 +94,7 @@ class Applier:
         child = await asyncio.create_subprocess_exec(*words, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe)
         said, complaints = await child.communicate()
         if child.returncode:
-            raise ApplyError(complaints.decode(errors="replace").strip())
+            raise ApplyError(complaints.decode(errors="replace").strip().removesuffix(_CLOSING).strip())
         name = said.decode().strip()
         return Generation(name, state / "generations" / name)
 
@@ -145,8 +147,9 @@ class Applier:
             plan = self._wanted().get(program)
             if plan:
                 keeper.take(plan)
-                if was_up or keeper.waiting or plan.eager:
+                if was_up or plan.eager:
                     service.feed(keeper, life.Requested(service.clock()))
+            service.feed(keeper, life.Released(service.clock()))
 
     def _forget(self) -> None:
         """Tenants that left the file: nginx knows them no more, so they drain and go."""
@@ -157,27 +160,30 @@ class Applier:
         service, program = self.service, keeper.plan.program
         async with keeper.lock:
             await self._down(keeper)
-            if program in self._wanted() or program not in service.keepers:
-                return  # it came back meanwhile, or is gone already
-            await asyncio.to_thread(service.supervisor.remove, program)
             if program not in self._wanted():
-                del service.keepers[program]
-                log.info("tenant.forgotten tenant=%s", keeper.plan.id)
-            else:
+                await asyncio.to_thread(service.supervisor.remove, program)
+                if program not in self._wanted():
+                    service.keepers.pop(program, None)
+                    keeper.release(admitted=False)
+                    log.info("tenant.forgotten tenant=%s", keeper.plan.id)
+                    return
                 await asyncio.to_thread(service.supervisor.add, program)
+            service.feed(keeper, life.Released(service.clock()))  # it came back meanwhile
 
     def _wanted(self) -> dict[str, TenantPlan]:
         return {each.program: each for each in self.service.plan.tenants}
 
     async def _down(self, keeper: Keeper) -> None:
-        self.service.feed(keeper, life.StopAsked(self.service.clock()))
+        self.service.feed(keeper, life.StopAsked(self.service.clock(), hold=True))
         await keeper.until(State.STOPPED)
 
     async def _reload(self, after: Files) -> None:
         paths = self.service.plan.paths
         version = after[_VERSION].partition("return 200 ")[2].partition(";")[0]
+        error_log = Path(paths.logs, "nginx.error.log")
+        offset = size_of(error_log)
         nginx.reload(Path(paths.nginx_pid))
-        await nginx.wait_for_version(paths.nginx_status, version)
+        await nginx.wait_for_version(paths.nginx_status, version, error_log, offset)
 
 
 def _file_of(plan: Plan) -> Path:

@@ -24,6 +24,7 @@ from atcgen.system.supervisor import Supervisor
 
 log = logging.getLogger("atc.agent")
 
+_DRAIN_WHILE_OTHERS_WAIT = 3.0
 _TROUBLE = (OSError, KeyError, Unavailable, xmlrpc.client.Fault)
 
 
@@ -96,10 +97,14 @@ def connections(keeper: Keeper, slot: int) -> int:
 
 
 async def quiet(keeper: Keeper, slot: int) -> None:
-    """Wait until no connection is open on a slot's socket, or the time for that is over."""
-    deadline = asyncio.get_running_loop().time() + keeper.plan.drain_timeout
+    """Wait until no connection is open on a slot's socket, or the time for that is over.
+
+    It is over sooner when requests wait for the end: a page that only listens must not keep others from it.
+    """
+    clock = asyncio.get_running_loop().time
+    deadline, patience = clock() + keeper.plan.drain_timeout, clock() + _DRAIN_WHILE_OTHERS_WAIT
     pause = 0.01
-    while asyncio.get_running_loop().time() < deadline and connections(keeper, slot):
+    while clock() < (min(deadline, patience) if keeper.waiting else deadline) and connections(keeper, slot):
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, 0.25)
 

@@ -28,7 +28,7 @@ class State(StrEnum):
 
 
 AWAKE = frozenset({State.PREPARING, State.STARTING, State.READY, State.SWITCHING, State.DRAINING, State.STOPPING})
-HOLDING = frozenset({State.PREPARING, State.STARTING, State.DRAINING, State.STOPPING})
+_BOOTING = frozenset({State.PREPARING, State.STARTING})
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Tenant:
     pinned: bool = False
     state: State = State.STOPPED
     slot: int = 0  # of the current process, or of the one that boots
-    wanted: bool = False  # somebody asked while it was going down
+    wanted: bool = False  # somebody asked while it could not be started
+    held: bool = False  # its program is being replaced: nothing starts until that is done
     restarts: bool = False  # a restart is due once it is down or ready
     failures: int = 0
     retry_at: float = 0.0
@@ -102,7 +103,15 @@ class Drained:
 
 @dataclass(frozen=True)
 class StopAsked:
-    """It is idle, a person asked for a stop, or it left atc.yml."""
+    """It is idle, or a person asked for a stop. `hold`: its program is about to be replaced or removed."""
+
+    at: float
+    hold: bool = False
+
+
+@dataclass(frozen=True)
+class Released:
+    """Its program was replaced; what was asked for meanwhile may happen."""
 
     at: float
 
@@ -115,7 +124,7 @@ class RestartAsked:
     hold: bool = False
 
 
-Event = Requested | Prepared | Probed | Faulted | Exited | Drained | StopAsked | RestartAsked
+Event = Requested | Prepared | Probed | Faulted | Exited | Drained | StopAsked | Released | RestartAsked
 
 
 # Commands: what to do.
@@ -186,18 +195,28 @@ def backoff(failures: int) -> float:
 
 
 def step(tenant: Tenant, event: Event) -> Step:
-    """What becomes of a tenant by an event, and what is to be done. Every pair is decided; unlisted ones are ignored."""
+    """What becomes of a tenant by an event, and what is to be done.
+
+    Every pair is decided: what is not listed is late news of a process that is not the tenant's any more.
+    """
     match tenant.state, event:
+        case _, StopAsked(hold=True) if not tenant.held:
+            return step(replace(tenant, held=True, wanted=tenant.state in _BOOTING), StopAsked(event.at))
+        case _, Released() if tenant.held:
+            freed = replace(tenant, held=False)
+            return step(freed, Requested(event.at)) if freed.wanted else (freed, ())
+        case State.STOPPED | State.FAILED | State.DRAINING, Requested() if tenant.held:
+            return replace(tenant, wanted=True), ()
         case State.STOPPED, Requested():
             return _wake(tenant, event.at)  # -> PREPARING or STARTING
         case State.STOPPED, StopAsked():
-            return tenant, (Refuse(),)
+            return tenant, _refusal(tenant)
         case State.FAILED, Requested():
             if event.forced or event.at >= tenant.retry_at:
                 return _wake(tenant, event.at)  # -> PREPARING or STARTING
             return tenant, (Refuse(),)
         case State.FAILED, StopAsked():
-            return _to(tenant, State.STOPPED, event.at, failures=0, reason=""), (Refuse(),)
+            return _to(tenant, State.STOPPED, event.at, failures=0, reason=""), _refusal(tenant)
         case State.FAILED, RestartAsked():
             return replace(tenant, failures=0, retry_at=event.at), ()  # what changed may have mended it
         case State.PREPARING, Prepared():
@@ -213,7 +232,7 @@ def step(tenant: Tenant, event: Event) -> Step:
                 return again, (Link(slot), Admit(), *commands)
             return ready, (Link(slot), Admit())
         case State.PREPARING | State.STARTING, StopAsked():
-            return _to(tenant, State.STOPPING, event.at, wanted=False), (Refuse(), Stop(tenant.slot))
+            return _stopping(tenant, event.at), (*_refusal(tenant), Stop(tenant.slot))
         case State.PREPARING | State.STARTING, RestartAsked():
             return replace(tenant, restarts=True), ()
         case State.READY | State.SWITCHING, Requested():
@@ -239,9 +258,18 @@ def step(tenant: Tenant, event: Event) -> Step:
         case State.DRAINING | State.STOPPING, RestartAsked():
             return tenant, ()  # its next start is the new launch anyway
         case State.DRAINING | State.STOPPING, StopAsked():
-            return replace(tenant, wanted=False, restarts=False), (Refuse(),)
+            return replace(tenant, wanted=tenant.held and tenant.wanted, restarts=False), _refusal(tenant)
         case _:
-            return tenant, ()  # late news of a process that is not the tenant's any more
+            return tenant, ()
+
+
+def _refusal(tenant: Tenant) -> tuple[Command, ...]:
+    """Whoever waits is refused by a stop, and goes on waiting while a program is replaced."""
+    return () if tenant.held else (Refuse(),)
+
+
+def _stopping(tenant: Tenant, at: float) -> Tenant:
+    return _to(tenant, State.STOPPING, at, wanted=tenant.held and tenant.wanted)
 
 
 def _to(tenant: Tenant, state: State, at: float, **changes: object) -> Tenant:
@@ -312,7 +340,7 @@ def _switching(tenant: Tenant, event: Event) -> Step:
 
 
 def _down(tenant: Tenant, at: float) -> Step:
-    if tenant.wanted:
+    if tenant.wanted and not tenant.held:
         return _wake(replace(tenant, restarts=False), at)
     return _to(tenant, State.STOPPED, at, restarts=False), ()
 

@@ -39,9 +39,17 @@ def _said(problem: OSError) -> str:
     }.get(problem.errno or 0, problem.strerror or "unknown")
 
 
-def _left_behind(group_file: Path) -> bool:
+def _left_behind(groups_file: Path) -> bool:
     try:
-        os.killpg(int(group_file.read_text(encoding="ascii")), 0)
+        groups = [int(each) for each in groups_file.read_text(encoding="ascii").split()]
     except (OSError, ValueError):
+        return False
+    return any(_lives(each) for each in groups)
+
+
+def _lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except OSError:
         return False
     return True

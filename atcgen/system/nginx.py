@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from atcgen.errors import ApplyError, NginxRefused
+from atcgen.system.logs import tail_since
 
 _PATIENCE = 10.0
 
@@ -23,7 +24,7 @@ def test(configuration: Path, error_log: Path) -> None:
 
 
 def reload(pid_file: Path) -> None:
-    """Ask the master to load its configuration anew."""
+    """Ask the master to load its configuration anew; `wait_for_version` says whether it did."""
     try:
         os.kill(int(pid_file.read_text(encoding="ascii")), signal.SIGHUP)
     except (OSError, ValueError) as problem:
@@ -42,11 +43,17 @@ async def running_version(status_socket: str) -> str:
     return answer.rpartition(b"\r\n\r\n")[2].decode(errors="replace").strip()
 
 
-async def wait_for_version(status_socket: str, version: str) -> None:
-    """Wait until the workers of a configuration answer; raises `ApplyError` when they do not."""
+async def wait_for_version(status_socket: str, version: str, error_log: Path, offset: int) -> None:
+    """Wait until the workers of a configuration answer.
+
+    Raises `ApplyError` when they do not, at once when nginx says so in what it writes to its log after `offset`.
+    """
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
         if await running_version(status_socket) == version:
             return
+        refusals = [line for line in tail_since(error_log, offset).splitlines() if "[emerg]" in line]
+        if refusals:
+            raise NginxRefused("\n".join(refusals))
         await asyncio.sleep(0.005)
     raise ApplyError("nginx kept its old configuration", hint="its error log says why")

@@ -1,116 +1,22 @@
-"""The whole thing: real nginx, supervisord, agent and tenants that have databases of their own."""
+"""A tenant is started by its first request and stopped when nobody uses it."""
 
 from __future__ import annotations
 
-import http.client
 import json
-import os
-import shutil
 import signal
-import socket
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
+from tests.system.running import TWO_TENANTS, Atc, running, wait_until
+
 pytestmark = pytest.mark.system
 
-APPLICATION = """
-import http.server, os, socketserver, sys, sqlite3
-class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    daemon_threads = True
-    request_queue_size = 512
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def address_string(self): return "-"
-    def do_GET(self):
-        body = f"{os.environ['OWNER']} {os.getpid()}".encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-with open(os.environ["STARTS"], "a") as starts:
-    starts.write(f"{os.getpid()}\\n")
-Server(os.environ["SOCKET"], Handler).serve_forever()
-"""
-
-
-@dataclass
-class Atc:
-    """A running atc."""
-
-    port: int
-    home: Path
-
-    def get(self, path: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        body = answer.read().decode()
-        connection.close()
-        return answer.status, body
-
-    def starts(self) -> int:
-        file = self.home / "starts"
-        return len(file.read_text().splitlines()) if file.exists() else 0
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Poll a condition until it holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
-        time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
-@pytest.fixture
-def atc() -> Iterator[Atc]:
-    """Two tenants that sleep after two seconds."""
-    if shutil.which("nginx") is None:
-        pytest.skip("nginx is not installed")
-    home = Path(tempfile.mkdtemp(prefix="atc-"))  # short, for the kernel's limit on socket paths
-    (home / "app.py").write_text(APPLICATION)
-    port = free_port()
-    (home / "atc.yml").write_text(
-        f"server: {{http_port: {port}, bind: 127.0.0.1}}\n"
-        f"app:\n  start: {sys.executable} app.py\n"
-        "  env: {OWNER: '${tenant.id}', LISTEN: '${socket}', STARTS: " + str(home / "starts") + "}\n"
-        "idle: 2s\nusers: {a: {tenants: {x: {}, y: {}}}}\n"
-    )
-    with open(home / "log", "wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "atcgen", "run", "-c", home / "atc.yml"], stdout=log, stderr=log
-        )
-    running = Atc(port, home)
-
-    def is_up() -> bool:
-        assert process.poll() is None, (home / "log").read_text()
-        try:
-            return running.get("/up")[0] == 200
-        except OSError:
-            return False
-
-    try:
-        wait_until(is_up)
-        yield running
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-        if not os.environ.get("ATC_TEST_LEAVE"):
-            shutil.rmtree(home)
+SHORT = TWO_TENANTS.replace("1h", "1s")
 
 
 def test_two_hundred_requests_to_a_cold_tenant_make_one_start(atc: Atc) -> None:
@@ -122,87 +28,112 @@ def test_two_hundred_requests_to_a_cold_tenant_make_one_start(atc: Atc) -> None:
     assert atc.starts() == 1
 
 
-def test_an_idle_tenant_sleeps_and_wakes(atc: Atc) -> None:
+def test_an_idle_tenant_sleeps_and_wakes() -> None:
     """After the idle time the process is gone; the next request starts another one."""
-    _, first = atc.get("/a/x/")
-    pid = int(first.split()[1])
+    with running(SHORT) as atc:
+        pid = atc.pid("/a/x/")
 
-    wait_until(lambda: not Path(f"/proc/{pid}").exists())
-    status, second = atc.get("/a/x/")
+        wait_until(lambda: not Path(f"/proc/{pid}").exists())
 
-    assert (status, second.split()[0]) == (200, "a/x")
-    assert int(second.split()[1]) != pid
+        assert atc.state("a/x") == "stopped"
+        assert atc.pid("/a/x/") != pid
 
 
-def test_a_killed_process_is_replaced_by_the_next_request(atc: Atc) -> None:
-    """Nobody sees a 502 because a process died between two requests."""
-    _, first = atc.get("/a/x/")
-    os.kill(int(first.split()[1]), signal.SIGKILL)
+def test_an_open_connection_keeps_a_tenant_awake() -> None:
+    """A stream that says nothing for longer than the idle time is still a visitor."""
+    with running(SHORT) as atc, closing(HTTPConnection("127.0.0.1", atc.port, timeout=30)) as connection:
+        gate = atc.home / "gate"
+        connection.request("GET", f"/a/x/events?count=2&gate={gate}")
+        with connection.getresponse() as answer:
+            assert answer.readline() == b"data: 0\n"
+            other = atc.pid("/a/y/")
 
-    status, second = atc.get("/a/x/")
+            wait_until(lambda: not Path(f"/proc/{other}").exists())
+            began = time.monotonic()
+            wait_until(lambda: time.monotonic() - began > 3)  # three times the idle time
+            gate.touch()
 
-    assert status == 200
-    assert second != first
+            assert answer.read().endswith(b"data: 1\n\n")
+
+
+def test_pinned_and_eager_tenants_are_up_before_anybody_asks() -> None:
+    """`pin` stays up beyond the idle time, `start: eager` only begins up."""
+    text = "idle: 1s\nusers: {a: {tenants: {x: {pin: true}, y: {start: eager}, z: {}}}}\n"
+    with running(text) as atc:
+        wait_until(lambda: atc.starts("a/x") == 1 and atc.starts("a/y") == 1)
+        wait_until(lambda: atc.state("a/y") == "stopped")
+
+        assert [atc.state(each) for each in ("a/x", "a/z")] == ["ready", "stopped"]
+
+
+def test_a_request_while_it_stops_waits_and_wakes_it_again() -> None:
+    """Bad timing refuses nobody: whoever asks during a stop is answered by the next process."""
+    with running(SHORT) as atc:
+        pids: set[int] = set()
+        deadline = time.monotonic() + 60
+        while len(pids) < 4:
+            assert time.monotonic() < deadline
+            pids.add(atc.pid("/a/x/"))
+            wait_until(lambda: "tenant.draining" in atc.log().splitlines()[-1] or atc.state("a/x") != "ready")
+
+
+def test_after_the_hold_browsers_see_a_waiting_page_and_programs_a_503() -> None:
+    """Who waits for long is told so, each in the way it understands."""
+    text = "users: {a: {tenants: {x: {env: {BOOT_SECONDS: '3'}}}}}\n"
+    with running(text, server="hold: 200ms") as atc:
+        page = atc.ask("/a/x/", headers={"Accept": "text/html"})
+        plain = atc.ask("/a/x/", headers={"Accept": "application/json"})
+
+        assert (page.status, plain.status) == (503, 503)
+        assert b'http-equiv="refresh"' in page.body
+        assert b"<html" not in plain.body
+        assert int(plain.headers["retry-after"]) >= 1
+        wait_until(lambda: atc.get("/a/x/")[0] == 200)
+        assert atc.starts() == 1
+
+
+def test_a_tenant_that_listens_on_a_port_is_served_like_any_other() -> None:
+    """Its port is its own, in PORT, and the same after an edit; it sleeps and wakes."""
+    with running(SHORT, arguments="--port ${port}") as atc:
+        first, second = atc.ask("/a/x/environment"), atc.ask("/a/y/environment")
+        pid = atc.pid("/a/x/")
+        wait_until(lambda: not Path(f"/proc/{pid}").exists())
+        atc.edit("y: {}", "b: {}, y: {}")
+        wait_until(lambda: atc.get("/a/b/")[0] == 200)
+
+        assert _port(first.text) != _port(second.text)
+        assert _port(first.text) == _port(atc.ask("/a/x/environment").text)
+
+
+def _port(text: str) -> str:
+    return str(json.loads(text)["PORT"])
 
 
 def test_a_path_of_nobody_is_not_its_parents(atc: Atc) -> None:
     """What no tenant owns is a 404, and the slash-less form of a tenant keeps its query."""
+    redirect = atc.ask("/a/x?q=1")
+
     assert atc.get("/a/z/")[0] == 404
     assert atc.get("/a/xy")[0] == 404
-    assert atc.get("/a/x?q=1")[0] == 308
+    assert (redirect.status, redirect.headers["location"]) == (308, "/a/x/?q=1")
 
 
-def edit(atc: Atc, old: str, new: str) -> None:
-    """Edit atc.yml as editors do: write beside, rename over."""
-    file = atc.home / "atc.yml"
-    fresh = atc.home / "atc.yml.new"
-    fresh.write_text(file.read_text().replace(old, new))
-    fresh.replace(file)
+def test_a_client_that_leaves_gives_its_place_back() -> None:
+    """Nobody who went away is counted as waiting."""
+    text = "users: {a: {tenants: {x: {env: {BOOT_SECONDS: '5'}}}}}\n"
+    with running(text) as atc:
+        with closing(HTTPConnection("127.0.0.1", atc.port, timeout=30)) as connection:
+            connection.request("GET", "/a/x/")
+            wait_until(lambda: atc.status()["tenants"][0]["waiting"] == 1)
+
+        wait_until(lambda: atc.status()["tenants"][0]["waiting"] == 0, 4)
 
 
-def test_edits_are_live_and_touch_only_what_changed(atc: Atc) -> None:
-    """A tenant that is added answers, one that is removed is a 404, and a neighbour keeps its process."""
-    _, before = atc.get("/a/x/")
+def test_sigterm_ends_everything(atc: Atc) -> None:
+    """Every process of atc and of its tenants is gone, and atc says that all was well."""
+    pids = [atc.pid("/a/x/"), atc.pid("/a/y/"), atc.pid_of("atc-nginx"), atc.pid_of("atc-agent:0")]
 
-    edit(atc, "y: {}", "z: {pin: true}")
-    wait_until(lambda: atc.get("/a/z/")[0] == 200)
-    wait_until(lambda: atc.get("/a/y/")[0] == 404)
-    _, after = atc.get("/a/x/")
+    atc.process.send_signal(signal.SIGTERM)
 
-    assert before == after
-
-
-def test_a_changed_environment_restarts_the_tenant_without_loss(atc: Atc) -> None:
-    """The new value is served, and no request in between fails."""
-    atc.get("/a/x/")
-
-    edit(atc, "'${tenant.id}'", "'changed-${tenant.id}'")
-    answers: list[tuple[int, str]] = []
-
-    def has_changed() -> bool:
-        answers.append(atc.get("/a/x/"))
-        return answers[-1][1].startswith("changed-a/x")
-
-    wait_until(has_changed)
-
-    assert {200} == {status for status, _ in answers}
-
-
-def test_a_bad_edit_changes_nothing(atc: Atc) -> None:
-    """The generation before it runs on."""
-    _, before = atc.get("/a/x/")
-
-    edit(atc, "users:", "usrs:")
-    wait_until(lambda: "unknown key 'usrs'" in (atc.home / ".atc/logs/agent.log").read_text())
-
-    assert (200, before) == atc.get("/a/x/")
-
-
-def test_status_tells_the_state_of_every_tenant(atc: Atc) -> None:
-    """`atc status --json` shows who is awake."""
-    atc.get("/a/x/")
-
-    words = [sys.executable, "-m", "atcgen", "status", "--json", "--state", str(atc.home / ".atc")]
-    said = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
-
-    assert {"a/x": "ready", "a/y": "stopped"} == {each["id"]: each["state"] for each in said["tenants"]}
+    assert atc.process.wait(20) == 0
+    assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
