@@ -20,12 +20,14 @@ class Failure:
 @dataclass
 class Hammering:
     """`clients` threads ask for one path until the block ends: half of them open a connection for each request, half
-    keep theirs and, as browsers do, repeat a GET once when a reused connection closes without an answer.
+    keep theirs and, as browsers do, repeat a GET once when a reused connection closes without an answer. `patient` ones
+    repeat once on a connection of their own as well.
     """
 
     port: int
     path: str
     clients: int
+    patient: bool = False
     answered: int = 0
     repeated: int = 0
     failures: list[Failure] = field(default_factory=list)
@@ -52,7 +54,7 @@ class Hammering:
                 status = self._ask(connection)
             except (OSError, HTTPException) as problem:
                 connection.close()
-                if not is_reused:
+                if not (is_reused or self.patient):
                     self._failed(0, repr(problem))
                     continue
                 with self._lock:
