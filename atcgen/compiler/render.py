@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import jinja2
@@ -20,8 +20,16 @@ PREPARE_SLOT = 2
 
 
 def render(plan: Plan, templates: Templates) -> Files:
-    """Every file of a generation by its path below the generation's directory."""
-    files = dict(_nginx(plan, templates)) | dict(_supervisor(plan, templates))
+    """Every file of a generation by its path below the generation's directory.
+
+    Tenants are printed in the order of their names: moving one within atc.yml changes nothing.
+    """
+    ordered = replace(
+        plan,
+        tenants=tuple(sorted(plan.tenants, key=lambda each: each.program)),
+        remote_prefixes=tuple(sorted(plan.remote_prefixes, key=lambda each: each.path)),
+    )
+    files = dict(_nginx(ordered, templates)) | dict(_supervisor(ordered, templates))
     files["plan.json"] = plan.to_json()
     return files
 
