@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from atcgen.compiler import interpolate
-from atcgen.compiler.environment import override_server
+from atcgen.compiler.environment import override_server, refuse_encryption
 from atcgen.compiler.plan import Host
 from atcgen.compiler.rules import cross_check
 from atcgen.compiler.schema import Config
@@ -42,6 +42,8 @@ def check(document: Document, host: Host) -> tuple[Config | None, list[Diagnosti
     server, complaints = override_server(config.server, host.environ)
     config = config.model_copy(update={"server": server})
     problems += complaints
+    if host.command:
+        problems += refuse_encryption(host.environ)
     problems += cross_check(document, config, host)
     return config, problems
 

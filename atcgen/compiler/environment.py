@@ -5,7 +5,7 @@ A key is overridden by its upper-case name, with the prefix THRUSTER_ or plain; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -32,6 +32,8 @@ OVERRIDABLE = (
     "log_level",
     "health_check_path",
 )
+# What thruster would do, and nobody would notice that it is not done.
+_ENCRYPTS = ("TLS_DOMAIN", "TLS_LOCAL")
 _BOOLEANS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False, "": False}
 
 
@@ -56,6 +58,16 @@ def override_server(server: Server, environ: Mapping[str, str]) -> tuple[Server,
         else:
             values[key] = value
     return Server.model_validate(values), problems
+
+
+def refuse_encryption(environ: Mapping[str, str]) -> Iterator[Diagnostic]:
+    """Variables by which thruster is told to serve HTTPS itself: atc leaves that to what stands in front of it."""
+    for key in _ENCRYPTS:
+        for name in (f"THRUSTER_{key}", key):
+            if environ.get(name):
+                said = f"{environ[name]!r}: atc does not fetch certificates or serve HTTPS itself"
+                hint = "unset it, and let a proxy in front of atc, or the platform's, do that"
+                yield Diagnostic(Position(f"${name}", 1, 1), said, Code.BAD_VALUE, hint=hint)
 
 
 def _typed(key: str, text: str) -> Any:
