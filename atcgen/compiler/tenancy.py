@@ -7,7 +7,7 @@ import hmac
 import os.path
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from atcgen.compiler import interpolate
@@ -66,7 +66,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
     start, prepare = (app.start, app.prepare) if app.start else (_DEFAULT_START, app.prepare or _DEFAULT_PREPARE)
     prefix = f"{wanted.path}/"
     link = "" if port else f"{run}/sock"
-    statics, public = _statics(app, root, wanted.path)
+    statics, public = _statics(app, root, wanted.path, lambda text: interpolate.expand(text, values, host.environ))
     sendfiles = _sendfiles(wanted.program, root, directory) if config.server.x_sendfile_enabled else ()
     return TenantPlan(
         id=wanted.id,
@@ -180,11 +180,13 @@ def _cache_zone(app: App, config: Config) -> str:
     return app.cache
 
 
-def _statics(app: App, root: str, prefix: str) -> tuple[tuple[StaticPlan, ...], tuple[StaticPlan, ...]]:
+def _statics(
+    app: App, root: str, prefix: str, expand: Callable[[str], str]
+) -> tuple[tuple[StaticPlan, ...], tuple[StaticPlan, ...]]:
     """Directories with a prefix of their own, and the public directory, which shares the tenant's prefix."""
     own, public = [], []
     for path, each in sorted(app.static.items()):
-        directory = absolute(root, each.dir)
+        directory = absolute(root, expand(each.dir))
         if path:
             own.append(StaticPlan(f"{prefix}/{path}/", "", f"{directory}/", _cache_control(each)))
         else:
