@@ -1,0 +1,187 @@
+"""What each command prints and returns."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Atc
+
+
+def test_check_counts_the_tenants_of_a_right_file(atc: Atc) -> None:
+    """Exit code 0."""
+    said = atc("check")
+
+    assert (said.returncode, said.stdout) == (0, "atc.yml: 2 tenants here, 0 on other machines\n")
+
+
+def test_check_says_everything_that_is_wrong(atc: Atc, tmp_path: Path) -> None:
+    """Exit code 1, one line per error with file, line and column; `--json` says the same to programs."""
+    (tmp_path / "atc.yml").write_text("usrs: {}\nserver: {http_port: 99999}\n")
+
+    said, as_json = atc("check"), atc("check", "--json")
+
+    assert said.returncode == as_json.returncode == 1
+    assert "atc.yml:1:1: error: unknown key 'usrs' [unknown-key]\n    hint: did you mean 'users'?\n" in said.stderr
+    assert "atc.yml:2:21: error: server.http_port: 99999 must be at most 65535 [out-of-range]" in said.stderr
+    found = [each for each in json.loads(as_json.stdout) if each["severity"] == "error"]
+    assert [(each["line"], each["column"], each["code"]) for each in found] == [
+        (1, 1, "unknown-key"),
+        (2, 21, "out-of-range"),
+    ]
+
+
+def test_a_wrong_command_line_is_exit_code_two(atc: Atc) -> None:
+    """As of every command."""
+    assert atc("chekc").returncode == 2
+    assert atc("check", "--no-such-option").returncode == 2
+
+
+def test_a_file_that_is_not_there_is_exit_code_three(atc: Atc) -> None:
+    """And says what to do."""
+    said = atc("check", "-c", "other.yml")
+
+    assert said.returncode == 3
+    assert said.stderr == "error: other.yml: no such file\n"
+
+
+def test_build_writes_the_same_bytes_twice(atc: Atc, tmp_path: Path) -> None:
+    """nginx's, supervisord's and the launch scripts, readable by their owner alone."""
+    atc("build", "-o", "one", "--state", "state")
+    atc("build", "-o", "two", "--state", "state")
+
+    one, two = (
+        {
+            str(each.relative_to(tmp_path / name)): each.read_bytes()
+            for each in (tmp_path / name).rglob("*")
+            if each.is_file()
+        }
+        for name in ("one", "two")
+    )
+    assert {"nginx/nginx.conf", "supervisor/supervisord.conf", "launch/a.x.sh", "plan.json"} <= one.keys()
+    assert one == two
+    assert (tmp_path / "one/launch/a.x.sh").stat().st_mode & 0o777 == 0o600
+
+
+def test_plan_is_the_complete_plan(atc: Atc) -> None:
+    """As JSON."""
+    plan = json.loads(atc("plan").stdout)
+
+    assert [each["id"] for each in plan["tenants"]] == ["a/x", "a/y"]
+
+
+def test_the_machine_is_told_by_options_and_by_the_platform(atc: Atc, tmp_path: Path) -> None:
+    """A user of another region is remote; FLY_REGION and --region mean the same."""
+    (tmp_path / "atc.yml").write_text(
+        "users: {a: {region: sea, tenants: {x: {}}}, b: {region: bos, tenants: {y: {}}}}\n"
+    )
+
+    by_option, by_platform = atc("check", "--region", "sea"), atc("check", FLY_REGION="sea")
+
+    assert by_option.stdout == by_platform.stdout == "atc.yml: 1 tenants here, 1 on other machines\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "answer", "tenant"),
+    [
+        ("/a/x/deep?q=1", "tenant", "a/x"),
+        ("http://localhost:8080/a/x", "redirect", "a/x"),
+        ("/a/xx/", "nobody", ""),
+        ("/up", "health", ""),
+    ],
+)
+def test_explain_says_who_answers(atc: Atc, url: str, answer: str, tenant: str) -> None:
+    """And why, with the place in atc.yml."""
+    said = json.loads(atc("explain", "--json", url).stdout)
+
+    assert (said["answer"], said["tenant"]) == (answer, tenant)
+    assert said["why"]
+    assert said["origin"].startswith("atc.yml:1:") or not tenant
+
+
+def test_explain_names_the_machine_of_a_remote_tenant(atc: Atc, tmp_path: Path) -> None:
+    """What fly-replay would say."""
+    (tmp_path / "atc.yml").write_text("users: {a: {region: sea, tenants: {x: {}}}}\n")
+
+    said = json.loads(atc("explain", "--json", "--region", "bos", "/a/x/").stdout)
+
+    assert (said["answer"], said["target"]) == ("replay", "region=sea")
+
+
+def test_diff_says_what_an_edit_would_change(atc: Atc, tmp_path: Path) -> None:
+    """Who comes, who goes, who restarts, and whether nginx reloads."""
+    if shutil.which("nginx") is None:
+        pytest.skip("nginx is not installed")
+    assert json.loads(atc("diff", "--json").stdout)["added"] == ["a/x", "a/y"]
+    atc("store")
+    name = next((tmp_path / ".atc/generations").iterdir()).name
+    (tmp_path / ".atc/current").symlink_to(f"generations/{name}")
+
+    assert atc("diff").stdout == "nginx is not touched\n"
+    (tmp_path / "atc.yml").write_text("users: {a: {tenants: {x: {env: {A: '1'}}, z: {}}}}\n")
+
+    said = json.loads(atc("diff", "--json").stdout)
+    assert said == {"added": ["a/z"], "removed": ["a/y"], "restarted": ["a/x"], "nginx_reloads": True}
+    assert "+export A=1" in atc("diff", "--files").stdout
+
+
+def test_the_schema_knows_every_section_and_leaves_anchors_free(atc: Atc) -> None:
+    """For editors."""
+    schema = json.loads(atc("schema").stdout)
+
+    assert {"server", "app", "idle", "storage", "users", "routes"} <= schema["properties"].keys()
+    assert schema["patternProperties"] == {"^x-": {}}
+
+
+def test_help_lists_every_command_and_none_that_is_internal(atc: Atc) -> None:
+    """Each with its own help."""
+    said = atc("--help").stdout
+
+    commands = [
+        "build",
+        "check",
+        "diff",
+        "explain",
+        "logs",
+        "plan",
+        "restart",
+        "run",
+        "schema",
+        "start",
+        "status",
+        "stop",
+    ]
+    listed = [line.split()[0] for line in said.partition("Commands:")[2].splitlines() if line.strip()]
+    assert sorted(listed) == commands
+    for each in commands:
+        assert atc(each, "--help").returncode == 0
+
+
+def test_commands_about_a_running_atc_say_that_there_is_none(atc: Atc) -> None:
+    """Exit code 3, and how to start it."""
+    for words in (["status"], ["start", "a/x"], ["stop", "a/x"], ["restart", "a/x"], ["logs", "a/x"]):
+        said = atc(*words)
+        assert said.returncode == 3
+        assert "start it with: atc run" in said.stderr
+
+
+def test_printing_to_a_closed_pipe_is_no_crash(atc: Atc, tmp_path: Path) -> None:
+    """`atc plan | head -1` is what people do."""
+    import subprocess
+    import sys
+
+    (tmp_path / "atc.yml").write_text("users: {a: {tenants: {" + ", ".join(f"t{n}: {{}}" for n in range(300)) + "}}}\n")
+    said = subprocess.run(
+        f"{sys.executable} -m atcgen plan | head -1",
+        shell=True,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert said.stdout == "{\n"
+    assert said.stderr == ""
