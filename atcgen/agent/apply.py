@@ -175,7 +175,7 @@ class Applier:
 
     async def _down(self, keeper: Keeper) -> None:
         self.service.feed(keeper, life.StopAsked(self.service.clock(), hold=True))
-        await keeper.until(State.STOPPED)
+        await keeper.until(lambda tenant: tenant.state is State.STOPPED and not tenant.leaving)
 
     async def _reload(self, after: Files) -> None:
         paths = self.service.plan.paths

@@ -71,12 +71,12 @@ def _described(keeper: Keeper) -> dict[str, object]:
 
 async def _start(service: Service, keeper: Keeper) -> None:
     service.feed(keeper, life.Requested(service.clock(), forced=True))
-    await keeper.until(State.READY, State.FAILED)
+    await keeper.until(lambda tenant: tenant.state in (State.READY, State.FAILED))
 
 
 async def _stop(service: Service, keeper: Keeper) -> None:
     service.feed(keeper, life.StopAsked(service.clock()))
-    await keeper.until(State.STOPPED)
+    await keeper.until(lambda tenant: tenant.state is State.STOPPED)
 
 
 async def _restart(service: Service, keeper: Keeper) -> None:
@@ -84,4 +84,4 @@ async def _restart(service: Service, keeper: Keeper) -> None:
         await _start(service, keeper)
         return
     await service.restart(keeper)
-    await keeper.until(*_SETTLED)
+    await keeper.until(lambda tenant: tenant.state in _SETTLED and not tenant.due)

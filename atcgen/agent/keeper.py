@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from atcgen.agent import lifecycle as life
-from atcgen.agent.lifecycle import State
 from atcgen.compiler.plan import TenantPlan
 from atcgen.system.probe import Address
 
@@ -37,9 +37,9 @@ class Keeper:
         """Where the process of a slot listens."""
         return Address(port=self.plan.port) if self.plan.port else Address(socket=self.plan.socket(slot))
 
-    async def until(self, *states: State) -> None:
-        """Wait until the tenant is in one of some states."""
-        while self.tenant.state not in states:
+    async def until(self, condition: Callable[[life.Tenant], bool]) -> None:
+        """Wait until something is true of the tenant."""
+        while not condition(self.tenant):
             self._changed.clear()
             await self._changed.wait()
 

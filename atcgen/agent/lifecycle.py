@@ -7,7 +7,7 @@ the outside: it exists in READY, SWITCHING and nowhere else, so a request of a r
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 STABLE_AFTER = 2.0  # a process that was ready for this long has not failed to start
 CRASHES_FORGIVEN = 3  # crashes in a row that are answered by a start at once
@@ -31,6 +31,14 @@ AWAKE = frozenset({State.PREPARING, State.STARTING, State.READY, State.SWITCHING
 _BOOTING = frozenset({State.PREPARING, State.STARTING})
 
 
+class Due(IntEnum):
+    """Is the current process older than what its launch script says now, and how may it be replaced?"""
+
+    NO = 0
+    OVERLAP = 1  # by a new process that boots beside it
+    HOLD = 2  # only after its end, while requests are held
+
+
 @dataclass(frozen=True)
 class Tenant:
     """What the agent knows of a tenant."""
@@ -41,9 +49,11 @@ class Tenant:
     pinned: bool = False
     state: State = State.STOPPED
     slot: int = 0  # of the current process, or of the one that boots
+    old: int = 0  # in SWITCHING: the slot of the process that still serves
+    leaving: frozenset[int] = frozenset()  # slots whose processes are retired and have not ended yet
+    due: Due = Due.NO
     wanted: bool = False  # somebody asked while it could not be started
     held: bool = False  # its program is being replaced: nothing starts until that is done
-    restarts: bool = False  # a restart is due once it is down or ready
     failures: int = 0
     retry_at: float = 0.0
     since: float = 0.0  # when the state began
@@ -170,7 +180,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class Retire:
-    """Drain and end the process in a slot that is not the tenant's any more; nothing follows."""
+    """Drain and end the process in a slot that is not the tenant's any more; `Exited` follows."""
 
     slot: int
 
@@ -197,70 +207,168 @@ def backoff(failures: int) -> float:
 def step(tenant: Tenant, event: Event) -> Step:
     """What becomes of a tenant by an event, and what is to be done.
 
-    Every pair is decided: what is not listed is late news of a process that is not the tenant's any more.
+    Every pair is decided: what no function lists is late news of a process that is not the tenant's any more.
     """
-    match tenant.state, event:
-        case _, StopAsked(hold=True) if not tenant.held:
-            return step(replace(tenant, held=True, wanted=tenant.state in _BOOTING), StopAsked(event.at))
-        case _, Released() if tenant.held:
+    match event:
+        case StopAsked(hold=True) if not tenant.held:
+            wanted = tenant.wanted or tenant.state in _BOOTING
+            return step(replace(tenant, held=True, wanted=wanted), StopAsked(event.at))
+        case Released() if tenant.held:
             freed = replace(tenant, held=False)
             return step(freed, Requested(event.at)) if freed.wanted else (freed, ())
-        case State.STOPPED | State.FAILED | State.DRAINING, Requested() if tenant.held:
+        case Exited(slot=slot) if slot in tenant.leaving:
+            return _left(replace(tenant, leaving=tenant.leaving - {slot}), event)
+    return _BY_STATE[tenant.state](tenant, event)
+
+
+def _stopped(tenant: Tenant, event: Event) -> Step:
+    match event:
+        case Requested() if tenant.held:
             return replace(tenant, wanted=True), ()
-        case State.STOPPED, Requested():
-            return _wake(tenant, event.at)  # -> PREPARING or STARTING
-        case State.STOPPED, StopAsked():
+        case Requested():
+            return _wake(tenant, event.at)  # -> PREPARING, STARTING or STOPPING
+        case StopAsked():
             return tenant, _refusal(tenant)
-        case State.FAILED, Requested():
-            if event.forced or event.at >= tenant.retry_at:
-                return _wake(tenant, event.at)  # -> PREPARING or STARTING
-            return tenant, (Refuse(),)
-        case State.FAILED, StopAsked():
-            return _to(tenant, State.STOPPED, event.at, failures=0, reason=""), _refusal(tenant)
-        case State.FAILED, RestartAsked():
-            return replace(tenant, failures=0, retry_at=event.at), ()  # what changed may have mended it
-        case State.PREPARING, Prepared():
-            return _to(tenant, State.STARTING, event.at), (Start(tenant.slot),)
-        case State.PREPARING | State.STARTING, Faulted(slot=slot) if slot == tenant.slot:
-            return _failed(tenant, event.at, event.reason, stop=tenant.state is State.STARTING)
-        case State.STARTING, Exited(slot=slot) if slot == tenant.slot:
-            return _failed(tenant, event.at, event.reason, stop=False)
-        case State.STARTING, Probed(slot=slot) if slot == tenant.slot:
-            ready = _to(tenant, State.READY, event.at, reason="", restarts=False)
-            if tenant.restarts:  # its launch changed while it booted
-                again, commands = _restart(ready, event.at, hold=False)
-                return again, (Link(slot), Admit(), *commands)
-            return ready, (Link(slot), Admit())
-        case State.PREPARING | State.STARTING, StopAsked():
-            return _stopping(tenant, event.at), (*_refusal(tenant), Stop(tenant.slot))
-        case State.PREPARING | State.STARTING, RestartAsked():
-            return replace(tenant, restarts=True), ()
-        case State.READY | State.SWITCHING, Requested():
-            return tenant, (Admit(),)
-        case State.READY, StopAsked():
-            return _to(tenant, State.DRAINING, event.at, wanted=False), (Unlink(), Drain(tenant.slot))
-        case State.READY, RestartAsked():
-            return _restart(tenant, event.at, hold=event.hold)  # -> SWITCHING or DRAINING
-        case State.READY, Exited(slot=slot) if slot == tenant.slot:
-            return _crashed(tenant, event.at, event.reason)
-        case State.SWITCHING, _:
-            return _switching(tenant, event)
-        case State.DRAINING, Requested():
-            if tenant.restarts:
-                return replace(tenant, wanted=True), ()
-            return _to(tenant, State.READY, event.at), (Link(tenant.slot), Admit())
-        case State.DRAINING, Drained():
-            return _to(tenant, State.STOPPING, event.at), (Stop(tenant.slot),)
-        case State.DRAINING | State.STOPPING, Exited(slot=slot) if slot == tenant.slot:
-            return _down(tenant, event.at)  # -> STOPPED, or up again when wanted
-        case State.STOPPING, Requested():
+    return tenant, ()
+
+
+def _failed(tenant: Tenant, event: Event) -> Step:
+    match event:
+        case Requested() if tenant.held:
             return replace(tenant, wanted=True), ()
-        case State.DRAINING | State.STOPPING, RestartAsked():
-            return tenant, ()  # its next start is the new launch anyway
-        case State.DRAINING | State.STOPPING, StopAsked():
-            return replace(tenant, wanted=tenant.held and tenant.wanted, restarts=False), _refusal(tenant)
-        case _:
-            return tenant, ()
+        case Requested(forced=forced):
+            if forced or event.at >= tenant.retry_at:
+                return _wake(tenant, event.at)  # -> PREPARING, STARTING or STOPPING
+            return tenant, (Refuse(),)
+        case StopAsked():
+            return _to(tenant, State.STOPPED, event.at, failures=0, reason=""), _refusal(tenant)
+        case RestartAsked():
+            return replace(tenant, failures=0, retry_at=event.at), ()  # what changed may have mended it
+    return tenant, ()
+
+
+def _preparing(tenant: Tenant, event: Event) -> Step:
+    match event:
+        case Prepared() if tenant.due:
+            return _wake(tenant, event.at)  # what was prepared is not what starts
+        case Prepared():
+            return _start(tenant, event.at)  # -> STARTING or STOPPING
+        case Faulted(slot=slot) if slot == tenant.slot:
+            return _fail(tenant, event.at, event.reason)
+    return _booting(tenant, event)
+
+
+def _starting(tenant: Tenant, event: Event) -> Step:
+    match event:
+        case Probed(slot=slot) if slot == tenant.slot:
+            ready = _to(tenant, State.READY, event.at, reason="")
+            commands: tuple[Command, ...] = (Link(slot), Admit())
+            return _then(_renew(ready, event.at), before=commands) if tenant.due else (ready, commands)
+        case Faulted(slot=slot) if slot == tenant.slot:
+            failed, commands = _fail(replace(tenant, leaving=tenant.leaving | {slot}), event.at, event.reason)
+            return failed, (Retire(slot), *commands)
+        case Exited(slot=slot) if slot == tenant.slot:
+            return _fail(tenant, event.at, event.reason)
+    return _booting(tenant, event)
+
+
+def _booting(tenant: Tenant, event: Event) -> Step:
+    match event:
+        case StopAsked():
+            wanted = tenant.held and tenant.wanted
+            stopping = _to(tenant, State.STOPPING, event.at, wanted=wanted)
+            return stopping, (*_refusal(tenant), Stop(tenant.slot))
+        case RestartAsked(hold=hold):
+            return _made_due(tenant, hold=hold), ()
+    return tenant, ()
+
+
+def _ready(tenant: Tenant, event: Event) -> Step:
+    match event:
+        case Requested():
+            return tenant, (Admit(),)
+        case StopAsked():
+            draining = _to(_proven(tenant, event.at), State.DRAINING, event.at, wanted=tenant.held and tenant.wanted)
+            return draining, (Unlink(), Drain(tenant.slot))
+        case RestartAsked(hold=hold):
+            return _renew(_made_due(tenant, hold=hold), event.at)  # -> SWITCHING or DRAINING
+        case Exited(slot=slot) if slot == tenant.slot:
+            return _crash(tenant, event.at, event.reason)
+    return tenant, ()
+
+
+def _switching(tenant: Tenant, event: Event) -> Step:
+    """The new process boots in `slot`; the one in `old` still serves."""
+    match event:
+        case Requested():
+            return tenant, (Admit(),)
+        case Probed(slot=slot) if slot == tenant.slot:
+            leaving = tenant.leaving | {tenant.old}
+            ready = _to(tenant, State.READY, event.at, failures=0, reason="", leaving=leaving)
+            return _then(_renew(ready, event.at), before=(Link(slot), Retire(tenant.old), Admit()))
+        case Faulted(slot=slot) if slot == tenant.slot:
+            kept = _kept(replace(tenant, leaving=tenant.leaving | {slot}), event.at, event.reason)
+            return _then(_renew(kept, event.at), before=(Retire(slot),))
+        case Exited(slot=slot) if slot == tenant.slot:
+            return _renew(_kept(tenant, event.at, event.reason), event.at)
+        case Exited(slot=slot) if slot == tenant.old:
+            return _to(tenant, State.STARTING, event.at), (Unlink(),)
+        case StopAsked():
+            leaving = tenant.leaving | {tenant.slot}
+            wanted = tenant.held and tenant.wanted
+            draining = replace(tenant, slot=tenant.old, leaving=leaving, due=Due.HOLD, wanted=wanted)
+            return _to(draining, State.DRAINING, event.at), (Unlink(), Retire(tenant.slot), Drain(tenant.old))
+        case RestartAsked(hold=hold):
+            return _made_due(tenant, hold=hold), ()
+    return tenant, ()
+
+
+def _draining(tenant: Tenant, event: Event) -> Step:
+    match event:
+        case Requested() if tenant.held or tenant.due:
+            return replace(tenant, wanted=True), ()
+        case Requested():
+            return _to(tenant, State.READY, event.at), (Link(tenant.slot), Admit())
+        case Drained():
+            return _to(tenant, State.STOPPING, event.at), (Stop(tenant.slot),)
+        case RestartAsked():
+            return _made_due(tenant, hold=True), ()
+    return _going(tenant, event)
+
+
+def _stopping(tenant: Tenant, event: Event) -> Step:
+    match event:
+        case Requested():
+            return replace(tenant, wanted=True), ()
+    return _going(tenant, event)
+
+
+def _going(tenant: Tenant, event: Event) -> Step:
+    match event:
+        case Exited(slot=slot) if slot == tenant.slot:
+            return _down(tenant, event.at)
+        case StopAsked():
+            return replace(tenant, wanted=tenant.held and tenant.wanted), _refusal(tenant)
+    return tenant, ()
+
+
+_BY_STATE = {
+    State.STOPPED: _stopped,
+    State.PREPARING: _preparing,
+    State.STARTING: _starting,
+    State.READY: _ready,
+    State.SWITCHING: _switching,
+    State.DRAINING: _draining,
+    State.STOPPING: _stopping,
+    State.FAILED: _failed,
+}
+
+
+def _left(tenant: Tenant, event: Exited) -> Step:
+    """A retired process has ended, and its slot is free for what waited for it."""
+    if tenant.state is State.STOPPING and event.slot == tenant.slot:
+        return _down(tenant, event.at)
+    return _renew(tenant, event.at) if tenant.state is State.READY else (tenant, ())
 
 
 def _refusal(tenant: Tenant) -> tuple[Command, ...]:
@@ -268,82 +376,83 @@ def _refusal(tenant: Tenant) -> tuple[Command, ...]:
     return () if tenant.held else (Refuse(),)
 
 
-def _stopping(tenant: Tenant, at: float) -> Tenant:
-    return _to(tenant, State.STOPPING, at, wanted=tenant.held and tenant.wanted)
-
-
 def _to(tenant: Tenant, state: State, at: float, **changes: object) -> Tenant:
     return replace(tenant, state=state, since=at, **changes)  # type: ignore[arg-type]
 
 
+def _then(result: Step, *, before: tuple[Command, ...]) -> Step:
+    return result[0], (*before, *result[1])
+
+
+def _made_due(tenant: Tenant, *, hold: bool) -> Tenant:
+    return replace(tenant, due=max(tenant.due, Due.HOLD if hold else Due.OVERLAP))
+
+
+def _proven(tenant: Tenant, at: float) -> Tenant:
+    """A process that served for long makes up for the starts that failed before it."""
+    return replace(tenant, failures=0) if at - tenant.since >= STABLE_AFTER else tenant
+
+
+def _free(tenant: Tenant) -> int | None:
+    """A slot without a process: the tenant's own before the other one; None while both are left."""
+    slots = sorted(set(range(tenant.slots)) - tenant.leaving, key=lambda each: each != tenant.slot)
+    return slots[0] if slots else None
+
+
 def _wake(tenant: Tenant, at: float) -> Step:
+    tenant = replace(tenant, wanted=False, due=Due.NO)
     if tenant.prepares:
-        return _to(tenant, State.PREPARING, at, wanted=False), (Prepare(),)
-    return _to(tenant, State.STARTING, at, wanted=False), (Start(tenant.slot),)
+        return _to(tenant, State.PREPARING, at), (Prepare(),)
+    return _start(tenant, at)
 
 
-def _failed(tenant: Tenant, at: float, reason: str, *, stop: bool) -> Step:
+def _start(tenant: Tenant, at: float) -> Step:
+    slot = _free(tenant)
+    if slot is None:  # the end of a process that leaves is waited for
+        return _to(tenant, State.STOPPING, at, slot=min(tenant.leaving), wanted=True), ()
+    return _to(tenant, State.STARTING, at, slot=slot), (Start(slot),)
+
+
+def _fail(tenant: Tenant, at: float, reason: str) -> Step:
+    if tenant.due:  # what changed meanwhile may have mended it
+        return _wake(tenant, at)
     failures = tenant.failures + 1
-    failed = _to(
-        tenant, State.FAILED, at, failures=failures, reason=reason, retry_at=at + backoff(failures), restarts=False
-    )
-    return failed, ((Refuse(), Retire(tenant.slot)) if stop else (Refuse(),))
+    failed = _to(tenant, State.FAILED, at, failures=failures, reason=reason, retry_at=at + backoff(failures))
+    return failed, (Refuse(),)
 
 
-def _crashed(tenant: Tenant, at: float, reason: str) -> Step:
+def _crash(tenant: Tenant, at: float, reason: str) -> Step:
     """A process that was ready is gone: the next request starts the other slot at once, unless that keeps happening."""
     failures = 1 if at - tenant.since >= STABLE_AFTER else tenant.failures + 1
-    fresh = replace(tenant, failures=failures, slot=_other(tenant), reason=reason)
+    other = (tenant.slot + 1) % tenant.slots
+    fresh = replace(tenant, failures=failures, slot=other, due=Due.NO, reason=reason)
     if failures > CRASHES_FORGIVEN:
         delay = backoff(failures - CRASHES_FORGIVEN)
         return _to(fresh, State.FAILED, at, retry_at=at + delay), (Unlink(), Refuse())
     if tenant.pinned:
-        up, commands = _wake(fresh, at)
-        return up, (Unlink(), *commands)
+        return _then(_wake(fresh, at), before=(Unlink(),))
     return _to(fresh, State.STOPPED, at), (Unlink(),)
 
 
-def _restart(tenant: Tenant, at: float, *, hold: bool) -> Step:
-    if hold or tenant.slots < 2:
-        down = _to(tenant, State.DRAINING, at, wanted=True, restarts=True)
-        return down, (Unlink(), Drain(tenant.slot))
-    fresh = _to(tenant, State.SWITCHING, at, slot=_other(tenant))
-    return fresh, (Start(fresh.slot),)
+def _kept(tenant: Tenant, at: float, reason: str) -> Tenant:
+    """A restart that failed leaves the old process where it was."""
+    return _to(tenant, State.READY, at, slot=tenant.old, reason=f"restart failed: {reason}")
 
 
-def _switching(tenant: Tenant, event: Event) -> Step:
-    """The new process boots in `slot`; the old one, in the other slot, still serves."""
-    old = _other(tenant)
-    match event:
-        case Probed(slot=slot) if slot == tenant.slot:
-            ready = _to(tenant, State.READY, event.at, failures=0, reason="", restarts=False)
-            commands: tuple[Command, ...] = (Link(slot), Retire(old), Admit())
-            if tenant.restarts:
-                again, more = _restart(ready, event.at, hold=True)
-                return again, (*commands, *more)
-            return ready, commands
-        case Faulted(slot=slot) | Exited(slot=slot) if slot == tenant.slot:
-            kept = _to(tenant, State.READY, event.at, slot=old, reason=f"restart failed: {event.reason}")
-            return kept, (Retire(slot),)
-        case Exited(slot=slot) if slot == old:
-            return _to(tenant, State.STARTING, event.at), (Unlink(),)
-        case StopAsked():
-            return _to(tenant, State.DRAINING, event.at, slot=old, wanted=False), (
-                Unlink(),
-                Retire(tenant.slot),
-                Drain(old),
-            )
-        case RestartAsked():
-            return replace(tenant, restarts=True), ()
-        case _:
-            return tenant, ()
+def _renew(tenant: Tenant, at: float) -> Step:
+    """Replace the process that serves, if that is due and can be done now."""
+    if tenant.due is Due.NO:
+        return tenant, ()
+    tenant = _proven(tenant, at)
+    if tenant.due is Due.HOLD or tenant.slots < 2:
+        return _to(tenant, State.DRAINING, at, due=Due.HOLD, wanted=True), (Unlink(), Drain(tenant.slot))
+    other = (tenant.slot + 1) % tenant.slots
+    if other in tenant.leaving:
+        return tenant, ()  # its end comes as `Exited`
+    return _to(tenant, State.SWITCHING, at, slot=other, old=tenant.slot, due=Due.NO), (Start(other),)
 
 
 def _down(tenant: Tenant, at: float) -> Step:
     if tenant.wanted and not tenant.held:
-        return _wake(replace(tenant, restarts=False), at)
-    return _to(tenant, State.STOPPED, at, restarts=False), ()
-
-
-def _other(tenant: Tenant) -> int:
-    return (tenant.slot + 1) % tenant.slots
+        return _wake(tenant, at)
+    return _to(tenant, State.STOPPED, at, due=Due.NO), ()

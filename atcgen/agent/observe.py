@@ -102,8 +102,9 @@ def _resume(service: Service, keeper: Keeper, slots: set[int]) -> None:
         return
     current = keeper.linked_slot()
     if current in slots:
-        keeper.tenant = replace(keeper.tenant, state=State.READY, slot=current, since=now)
-        for other in slots - {current}:
+        others = slots - {current}
+        keeper.tenant = replace(keeper.tenant, state=State.READY, slot=current, leaving=frozenset(others), since=now)
+        for other in others:
             service.tasks.start(service.retire(keeper, other))
     else:
         slot = min(slots)

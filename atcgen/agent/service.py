@@ -87,8 +87,9 @@ class Service:
         """Let something happen to a tenant, and do what follows from it."""
         before = keeper.tenant
         keeper.tenant, commands = life.step(before, event)
-        if keeper.tenant.state is not before.state:
+        if keeper.tenant is not before:
             keeper.tell()
+        if keeper.tenant.state is not before.state:
             _report(before, keeper.tenant)
         for command in commands:
             self._run(keeper, command)
@@ -147,7 +148,9 @@ class Service:
     async def retire(self, keeper: Keeper, slot: int) -> None:
         """End a process that is not the tenant's any more, once its connections are closed."""
         await execute.quiet(keeper, slot)
-        await execute.stop(keeper, slot, self.machine)
+        event = await execute.stop(keeper, slot, self.machine)
+        if event:
+            self.feed(keeper, event)
 
 
 def _report(before: life.Tenant, now: life.Tenant) -> None:
