@@ -34,7 +34,7 @@ _ENVIRONMENT = re.compile(r"ENV:([A-Za-z_][A-Za-z0-9_]*)\Z")
 
 def names(text: str) -> list[str]:
     """The names a text refers to, in order."""
-    return [found[1].strip() for found in _PATTERN.finditer(text) if found[1] is not None]
+    return [found[1] for found in _PATTERN.finditer(text) if found[1] is not None]
 
 
 def environment_name(name: str) -> str | None:
@@ -57,8 +57,7 @@ def expand(text: str, values: Mapping[str, str], environ: Mapping[str, str], spe
     def value(found: re.Match[str]) -> str:
         if found[1] is None:
             return "${"
-        name = found[1].strip()
-        variable = environment_name(name)
-        return spell(environ[variable] if variable else values[name])
+        variable = environment_name(found[1])
+        return spell(environ[variable] if variable else values[found[1]])
 
     return _PATTERN.sub(value, text)
