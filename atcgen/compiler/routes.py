@@ -34,5 +34,5 @@ def infer(route: Route) -> Inferred:
 
 
 def _slug(text: str) -> str:
-    """A name as a segment of a URL: `Sam & Co` is `sam-co`."""
-    return re.sub(r"[^a-z0-9._~@+-]+", "-", text.lower()).strip("-")
+    """A name as a segment of a URL: `Sam & Co.` is `sam-co`."""
+    return re.sub(r"[^a-z0-9._~@+-]+", "-", text.lower()).strip("-.")
