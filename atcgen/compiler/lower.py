@@ -62,6 +62,7 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
     )
     homes = {user: _Place().below(section).target(host) for user, section in config.users.items()}
     has_root = any(not wanted.path and not wanted.host for wanted, _, _ in placed)
+    taken = {wanted.path for wanted, _, _ in placed}
     names = [*(each.id for each in tenants), *(each.host for each in remotes)]
     return Plan(
         file=document.file,
@@ -82,11 +83,7 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
             sorted((Replay(each.host, each.target) for each in remotes if each.host), key=lambda e: e.key)
         ),
         remote_prefixes=tuple(_exceptions(remotes, homes)),
-        closed=tuple(
-            f"/{user}/"
-            for user, target in sorted(homes.items())
-            if not target and has_root and "" not in config.users[user].tenants
-        ),
+        closed=tuple(f"/{user}/" for user in sorted(homes) if has_root and not homes[user] and f"/{user}" not in taken),
         users=tuple(sorted(config.users)),
     )
 
