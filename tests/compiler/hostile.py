@@ -47,7 +47,8 @@ _segment = st.one_of(
     st.text("abcXYZ019._~@+-", min_size=1, max_size=70),
 )
 _path = st.one_of(st.just(""), st.lists(_segment, min_size=1, max_size=4).map("/".join))
-_host = st.lists(st.text("abc-019", min_size=1, max_size=63), min_size=1, max_size=4).map(".".join)
+_label = st.from_regex(r"\A[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+_host = st.lists(_label, min_size=1, max_size=3).map(".".join)
 _duration = st.sampled_from(["500ms", "1s", "90s", "1m30s", "1h", 1, 5, 30, 2.5])
 _size = st.sampled_from([0, 1, 1023, "512KB", "64MB", "1GB", "1TB", "10 k"])
 
@@ -60,7 +61,11 @@ def _some(**keys: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
 _env = st.dictionaries(st.from_regex(r"\AV_[A-Za-z0-9_]{1,8}\Z"), value | st.integers() | st.booleans(), max_size=4)
 _static = st.one_of(
     _directory,
-    st.dictionaries(_path, st.one_of(_directory, _some(dir=_directory, immutable=st.booleans())), max_size=3),
+    st.dictionaries(
+        _path,
+        st.one_of(_directory, st.fixed_dictionaries({"dir": _directory}, optional={"immutable": st.booleans()})),
+        max_size=3,
+    ),
 )
 _command = st.sampled_from(["/usr/bin/env -0", "exec /usr/bin/env -0; false", "/usr/bin/env -0 A=${socket}"])
 _app = _some(
@@ -71,7 +76,7 @@ _app = _some(
     env=_env,
     databases=st.lists(st.sampled_from(["a.sqlite3", "b/c.sqlite3"]), max_size=2, unique=True),
     static=_static,
-    websocket=_path,
+    websocket=_path.filter(bool),
     streaming=st.booleans(),
     cache=st.sampled_from(["assets", "all", "off"]),
     restart=st.sampled_from(["overlap", "hold"]),
