@@ -6,7 +6,6 @@ All problems of a file are reported together; the rules across keys run only on 
 from __future__ import annotations
 
 import shlex
-import types
 import typing
 from collections.abc import Iterator
 from typing import Any
@@ -119,8 +118,6 @@ def _inner(annotation: Any) -> Any:
         return _inner(arguments[0])
     if origin in (dict, list):
         return (arguments[-1],)
-    if origin in (types.UnionType, typing.Union):
-        return _inner(next(each for each in arguments if each is not type(None)))
     return annotation
 
 

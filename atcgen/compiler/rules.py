@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from atcgen.compiler.claims import Claim, read_claims, written_keys
 from atcgen.compiler.names import LONGEST_PROGRAM, program_name
 from atcgen.compiler.plan import Host
-from atcgen.compiler.routes import infer
+from atcgen.compiler.routes import infer, slug
 from atcgen.compiler.sayable import app_levels, check_sayable
 from atcgen.compiler.schema import Config
 from atcgen.compiler.source import Document, Path
@@ -28,7 +28,7 @@ def cross_check(document: Document, config: Config, host: Host) -> list[Diagnost
         *_paths(document, config, claims),
         *_inside(document, config, claims),
         *_hosts(document, config),
-        *_databases(document, config),
+        *_routes(document, config),
         *check_sayable(document, config, host),
         *_old_nginx(document, host),
     ]
@@ -163,9 +163,13 @@ def _hosts(document: Document, config: Config) -> Iterator[Diagnostic]:
             yield Diagnostic(document.at(origin), said, Code.PATH_CLASH, hint=hint)
 
 
-def _databases(document: Document, config: Config) -> Iterator[Diagnostic]:
+def _routes(document: Document, config: Config) -> Iterator[Diagnostic]:
     seen: dict[str, int] = {}
     for index, route in enumerate(config.routes):
+        if route.name and route.endpoint is None and route.host is None and not slug(route.name):
+            where = document.value_at(("routes", index, "name"))
+            hint = "give the route an endpoint"
+            yield Diagnostic(where, f"'{route.name}' has no letter a URL can hold", Code.BAD_NAME, hint=hint)
         database = infer(route).database
         if seen.setdefault(database, index) != index:
             said = f"database '{database}' belongs to two routes"
