@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from world import World
 
 from atcgen.agent import lifecycle as life
 from atcgen.agent.lifecycle import State, Tenant, step
+from tests.agent.world import World
 
 
 def script(tenant: Tenant, *events: life.Event) -> tuple[Tenant, list[life.Command]]:
@@ -144,3 +144,32 @@ def test_crashes_in_a_row_are_not_forgiven_for_ever() -> None:
 
     assert world.tenant.state is State.FAILED
     assert world.tenant.retry_at > world.now
+
+
+def test_requests_wait_while_a_program_is_replaced() -> None:
+    """They are neither refused nor answered by the old process, and wake the new one."""
+    world = World(slots=2, prepares=False)
+    world.request()
+    world.answer(0)
+    world.replace()
+    world.request()
+    world.drained()
+    world.end(0)
+
+    assert (world.tenant.state, world.held) == (State.STOPPED, 1)
+
+    world.replaced()
+    world.finish()
+
+    assert (world.tenant.state, world.held) == (State.READY, 0)
+
+
+def test_a_program_that_is_replaced_and_not_wanted_stays_down() -> None:
+    """Nobody asked for it."""
+    world = World(slots=2, prepares=False)
+    world.request()
+    world.answer(0)
+    world.replace()
+    world.finish()
+
+    assert world.tenant.state is State.STOPPED

@@ -19,17 +19,20 @@ EVENTS: tuple[life.Event, ...] = (
     ),
     life.Drained(_AT),
     life.StopAsked(_AT),
+    life.StopAsked(_AT, hold=True),
+    life.Released(_AT),
     life.RestartAsked(_AT),
     life.RestartAsked(_AT, hold=True),
 )
 
 
 @pytest.mark.parametrize("slots", [1, 2])
-@pytest.mark.parametrize("flags", [0, 1, 2, 3])
+@pytest.mark.parametrize("flags", range(8))
 @pytest.mark.parametrize("state", State)
 def test_every_state_takes_every_event(state: State, flags: int, slots: int) -> None:
     """Nothing raises, time of the state is that of the event when it changes, and names of states stay."""
-    tenant = Tenant("a", slots, state=state, wanted=bool(flags & 1), restarts=bool(flags & 2), reason="why", since=1.0)
+    flagged = {name: bool(flags & bit) for bit, name in ((1, "wanted"), (2, "restarts"), (4, "held"))}
+    tenant = Tenant("a", slots, state=state, reason="why", since=1.0, **flagged)
     for event in EVENTS:
         after, commands = step(tenant, event)
         assert isinstance(after.state, State)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from world import World
 
 from atcgen.agent import lifecycle as life
 from atcgen.agent.lifecycle import State
+from tests.agent.world import World
 
 
 def ready(*, slots: int = 2) -> World:
@@ -147,3 +147,16 @@ def test_losing_the_second_slot_during_a_restart_retires_the_old_process() -> No
 
     assert not world.processes[0].told_to_end
     assert world.processes[1].told_to_end
+
+
+@pytest.mark.xfail(reason="that somebody waits is forgotten when the program is replaced")
+def test_a_request_that_waits_for_the_end_waits_for_the_new_program() -> None:
+    """StopAsked, Drained, Requested, StopAsked with hold, Exited, Released: the request wakes it."""
+    world = ready()
+    world.feed(life.StopAsked(world.now))
+    world.drained()
+    world.request()
+    world.replace()
+    world.finish()
+
+    assert not world.held

@@ -5,11 +5,12 @@ from __future__ import annotations
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from world import World
 
 from atcgen.agent import lifecycle as life
-from atcgen.agent.lifecycle import HOLDING, State
+from atcgen.agent.lifecycle import State
+from tests.agent.world import World
 
+_UNDER_WAY = frozenset({State.PREPARING, State.STARTING, State.DRAINING, State.STOPPING})
 _LONGEST_WAIT = life.LONGEST_BACKOFF
 
 
@@ -56,6 +57,18 @@ class AnyOrder(RuleBasedStateMachine):
     def change(self, hold: bool) -> None:
         """Its launch changes."""
         self.world.change(hold=hold)
+
+    @precondition(lambda self: not self.world.tenant.held and not self.world.tenant.wanted)
+    @rule()
+    def replace(self) -> None:
+        """Its entry in supervisord's configuration changes."""
+        self.world.replace()
+
+    @precondition(lambda self: self.world.tenant.held and self.world.tenant.state is State.STOPPED)
+    @rule()
+    def replaced(self) -> None:
+        """The new entry is there."""
+        self.world.replaced()
 
     @precondition(lambda self: self.world.preparing)
     @rule(well=st.booleans())
@@ -106,7 +119,8 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def requests_are_held_only_while_something_is_under_way(self) -> None:
         """Nobody waits for a tenant that does nothing."""
-        assert not self.world.held or self.world.tenant.state in HOLDING
+        tenant = self.world.tenant
+        assert not self.world.held or tenant.state in _UNDER_WAY or tenant.held
 
     @invariant()
     def a_failure_has_a_reason_and_an_end(self) -> None:

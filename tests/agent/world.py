@@ -67,6 +67,7 @@ class World:
                 self.held = 0
 
     def _start(self, slot: int) -> None:
+        assert not self.tenant.held, "its program is being replaced"
         if slot in self.processes:  # supervisord leaves it as it is, and says so
             self.started_twice.append(slot)
             self.processes[slot].probed = True
@@ -85,6 +86,14 @@ class World:
         """The launch script changed, and the agent heard of it."""
         self.launch += 1
         self.feed(life.RestartAsked(self.now, hold))
+
+    def replace(self) -> None:
+        """Its program is about to be replaced."""
+        self.feed(life.StopAsked(self.now, hold=True))
+
+    def replaced(self) -> None:
+        """Its program was replaced, which is done once it is down."""
+        self.feed(life.Released(self.now))
 
     def prepared(self, *, well: bool) -> None:
         """The prepare step ended."""
@@ -126,6 +135,8 @@ class World:
                 self.end(ending[0])
             elif booting := [slot for slot, each in self.processes.items() if each.probed]:
                 self.answer(booting[0])
+            elif self.tenant.held:
+                self.replaced()
             else:
                 return
         raise AssertionError("it never comes to rest:\n" + "\n".join(self.story[-20:]))

@@ -8,18 +8,18 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import hostile
 import yaml
-from compiling import TEMPLATES, machine
 from hypothesis import event, given, note, settings
 from hypothesis import strategies as st
-from real_nginx import directory, refusal, require_nginx, written
 from supervisor.options import ServerOptions
 
 from atcgen.compiler import Compiled, compile_text
 from atcgen.compiler.interpolate import SOCKET_MARK
 from atcgen.compiler.plan import Host, load
 from atcgen.errors import Rejected
+from tests.compiler import hostile
+from tests.compiler.compiling import TEMPLATES, machine
+from tests.compiler.real_nginx import directory, refusal, require_nginx, written
 
 _SLOT = 0
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import yaml
-from case_files import Case, parse, read_cases, rewrite
-from compiling import compiled, complaints, machine
 
 from atcgen.compiler.plan import Host
 from atcgen.diagnostics import MEANINGS, Code
+from tests.compiler.case_files import Case, parse, read_cases, rewrite
+from tests.compiler.compiling import compiled, complaints, machine
 
 CASES = read_cases()
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from compiling import compiled
-
 from atcgen.compiler.changes import Changes, changes, unified
+from tests.compiler.compiling import compiled
 
 BEFORE = """\
 app: {start: "serve ${socket}"}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import hostile
 import pytest
-from compiling import compiled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atcgen.compiler.interpolate import expand_for_shell
+from tests.compiler import hostile
+from tests.compiler.compiling import compiled
 
 _PLACES = {
     "printf %s ${v}; :": "%s",

@@ -6,13 +6,13 @@ import re
 
 import jinja2
 import pytest
-from compiling import TEMPLATES, compiled, machine
 from pydantic import BaseModel
 
 from atcgen.compiler import interpolate, schema
 from atcgen.compiler.check import section_at
 from atcgen.compiler.plan import Plan
 from atcgen.compiler.render import render
+from tests.compiler.compiling import TEMPLATES, compiled, machine
 
 SECTIONS = [
     each

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from compiling import compiled, complaints, machine
 
 from atcgen.compiler.environment import OVERRIDABLE, override_server
 from atcgen.compiler.schema import Server
+from tests.compiler.compiling import compiled, complaints, machine
 
 VALUES = {
     "target_port": ("4000", 4000),

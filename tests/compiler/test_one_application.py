@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from compiling import compiled, machine
+
+from tests.compiler.compiling import compiled, machine
 
 
 def test_a_command_is_run_with_thrusters_defaults() -> None:

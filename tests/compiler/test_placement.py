@@ -7,10 +7,10 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
-from compiling import compiled, machine
-from real_nginx import Answer, ask, directory, free_port, require_nginx, serving, written
 
 from atcgen.compiler.explain import explain
+from tests.compiler.compiling import compiled, machine
+from tests.compiler.real_nginx import Answer, ask, directory, free_port, require_nginx, serving, written
 
 TWO_REGIONS = """\
 app: {start: "serve ${socket}"}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import shlex
 
-import hostile
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from supervisor.options import UnhosedConfigParser
 
 from atcgen.compiler.quoting import Unrepresentable, ini_command_word, ini_value
+from tests.compiler import hostile
 
 
 def read(value: str) -> str:

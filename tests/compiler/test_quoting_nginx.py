@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hostile
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from real_nginx import UnixConnection, ask, directory, require_nginx, serving
 
 from atcgen.compiler.quoting import Unrepresentable, nginx_word
+from tests.compiler import hostile
+from tests.compiler.real_nginx import UnixConnection, ask, directory, require_nginx, serving
 
 _CONFIGURATION = """\
 daemon off;

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 
-import hostile
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from atcgen.compiler.interpolate import SOCKET_MARK
 from atcgen.compiler.quoting import Unrepresentable, shell_word
+from tests.compiler import hostile
 
 
 def printed(words: list[str]) -> list[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from compiling import compiled, machine
 from hypothesis import given
 from hypothesis import strategies as st
 
 from atcgen.compiler.routes import Inferred, infer
 from atcgen.compiler.schema import Route
+from tests.compiler.compiling import compiled, machine
 
 
 @pytest.mark.parametrize(
