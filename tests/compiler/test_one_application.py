@@ -34,3 +34,10 @@ def test_without_a_command_it_is_rails() -> None:
 
     assert only.start == ("bin/rails", "server")
     assert only.prepare == ("bin/rails", "db:prepare")
+
+
+def test_files_belong_to_the_user_who_reads_them() -> None:
+    """The launch script of a tenant with a user of its own holds its environment."""
+    text = "app: {user: nobody}\nusers: {a: {tenants: {x: {}}}}"
+
+    assert compiled(text, machine(is_root=True)).plan.owners() == {"launch/a.x.sh": "nobody"}

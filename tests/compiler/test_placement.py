@@ -192,6 +192,31 @@ def test_the_explanation_is_what_nginx_does(text: str, path: str) -> None:
     assert short.get(said.answer, said.target) == EVERYWHERE[path]
 
 
+@pytest.mark.parametrize(
+    ("url", "answer", "target"),
+    [
+        ("http://here.example/x", "tenant", "unix:"),
+        ("http://AWAY.example/x", "replay", "region=bos"),
+        ("http://elsewhere.example/a/y/assets/x.css", "static", "/srv/app/assets/"),
+        ("/a/y/logo.png", "tenant", "unix:"),
+        ("/a/z/", "nobody", "404"),
+        ("/b/z/", "nobody", "404"),
+    ],
+)
+def test_urls_are_explained_by_host_and_path(url: str, answer: str, target: str) -> None:
+    """A host wins over a path; files are named as well."""
+    text = """\
+app: {start: "serve ${socket}", static: {"": public, assets: assets}}
+users:
+  a: {tenants: {w: {host: here.example}, x: {host: away.example, region: bos}, y: {}}}
+"""
+    said = explain(compiled(text, machine(region="sea")).plan, url).to_json()
+
+    assert said["answer"] == answer
+    assert said["target"].startswith(target)
+    assert ("/srv/app/public" in said["why"]) == url.endswith((".png", "here.example/x.png"))
+
+
 def test_the_root_serves_its_own_files(rooted: Machine) -> None:
     """A file of the public directory needs no process."""
     assert rooted.ask("/logo.png").body == b"logo"
