@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import event, given, note, settings
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from atcgen.compiler.interpolate import SOCKET_MARK
 from atcgen.compiler.plan import Host, load
 from atcgen.errors import Rejected
 from tests.compiler import hostile
-from tests.compiler.compiling import TEMPLATES, machine
+from tests.compiler.compiling import TEMPLATES, compiled, machine
 from tests.compiler.real_nginx import directory, refusal, require_nginx, written
 
 _SLOT = 0
@@ -35,14 +36,14 @@ def compiled_or_refused(data: dict[str, Any], host: Host) -> Compiled | None:
     text = yaml.safe_dump(data, allow_unicode=True, sort_keys=False)
     note(text)
     try:
-        compiled = compile_text(text, file="atc.yml", host=host, templates=TEMPLATES)
+        made = compile_text(text, file="atc.yml", host=host, templates=TEMPLATES)
     except Rejected as rejected:
         event("refused")
         for each in rejected.diagnostics:
             event(f"refused: {each.code}")
         return None
     event("accepted")
-    return compiled
+    return made
 
 
 _facts = st.fixed_dictionaries(
@@ -61,13 +62,13 @@ def test_an_accepted_file_passes_nginx_and_supervisord(data: dict[str, Any], fac
     """`nginx -t` has nothing against it, and supervisord reads exactly the programs that were meant."""
     require_nginx()
     with directory() as home:
-        compiled = compiled_or_refused(data, here(home, **facts))
-        if compiled is None:
+        made = compiled_or_refused(data, here(home, **facts))
+        if made is None:
             return
-        configuration = written(compiled)
+        configuration = written(made)
         assert not refusal(configuration, home / "log")
-        assert load(compiled.files["plan.json"]) == compiled.plan
-        meant = {each.program for each in compiled.plan.tenants} | {"atc-agent", "atc-events", "atc-nginx"}
+        assert load(made.files["plan.json"]) == made.plan
+        meant = {each.program for each in made.plan.tenants} | {"atc-agent", "atc-events", "atc-nginx"}
         assert {each.name for each in read_by_supervisord(home / "s/current/supervisor/supervisord.conf")} == meant
 
 
@@ -84,15 +85,15 @@ def read_by_supervisord(configuration: Path) -> list[Any]:
 def test_a_tenant_gets_exactly_its_environment(data: dict[str, Any]) -> None:
     """The launch script starts its command with every variable as it was meant, and does nothing else."""
     with directory() as home:
-        compiled = compiled_or_refused(data, here(home, region="sea"))
-        if compiled is None:
+        made = compiled_or_refused(data, here(home, region="sea"))
+        if made is None:
             return
-        for tenant in compiled.plan.tenants[:2]:
+        for tenant in made.plan.tenants[:2]:
             if "/usr/bin/env" not in " ".join(tenant.start):
                 continue
             Path(tenant.root).mkdir(parents=True, exist_ok=True)
             words = ["/bin/sh", "-s", str(_SLOT)]
-            script = compiled.files[f"launch/{tenant.program}.sh"].encode()
+            script = made.files[f"launch/{tenant.program}.sh"].encode()
             done = subprocess.run(
                 words, input=script, capture_output=True, check=True, env={"PATH": os.environ["PATH"]}
             )
@@ -125,3 +126,14 @@ def test_nothing_but_diagnostics_comes_out_of_any_text(text: str) -> None:
     except Rejected as rejected:
         said = [str(each) for each in rejected.diagnostics]
         assert said
+
+
+@pytest.mark.parametrize("region", ["sea", "bos"])
+def test_the_longest_names_pass_nginx(region: str) -> None:
+    """Users, paths and hosts as long as they may be fit into nginx's tables, here and on another machine."""
+    require_nginx()
+    host = ".".join(["h" * 60] * 4)
+    users = {"u" * 198: {"region": "sea", "tenants": {"": {}}}}
+    users["a"] = {"region": "sea", "tenants": {"x" * 198: {}, "y": {"host": host}}}
+    with directory() as home:
+        assert not refusal(written(compiled(yaml.safe_dump({"users": users}), here(home, region=region))), home / "log")
