@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from atcgen.compiler.environment import OVERRIDABLE, override_server
+from atcgen.compiler.environment import OVERRIDABLE, override_server, refuse_encryption
 from atcgen.compiler.schema import Server
 from tests.compiler.compiling import compiled, complaints, machine
 
@@ -83,3 +83,10 @@ def test_fly_trusts_its_proxy() -> None:
     assert not compiled("users: {a: {tenants: {x: {}}}}").plan.server.trusted
     assert not compiled("server: {trusted_proxies: []}\nusers: {a: {tenants: {x: {}}}}", on_fly).plan.server.trusted
     assert compiled("server: {forward_headers: true}").plan.server.trusted == ("0.0.0.0/0", "::/0")
+
+
+def test_encryption_is_somebody_elses() -> None:
+    """A variable that thruster would obey is not passed over in silence; an empty one says nothing."""
+    said = list(refuse_encryption({"TLS_DOMAIN": "example.com", "THRUSTER_TLS_LOCAL": "1", "TLS_LOCAL": ""}))
+
+    assert [each.position.file for each in said] == ["$TLS_DOMAIN", "$THRUSTER_TLS_LOCAL"]
