@@ -158,8 +158,7 @@ def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "nginx_log": f"{logs}/nginx.log",
         "programs": programs,
     }
-    main = context | {"programs": f"{current}/supervisor/programs.conf"}
-    yield "supervisor/supervisord.conf", ini.get_template("supervisor/supervisord.conf.j2").render(main)
+    yield "supervisor/supervisord.conf", ini.get_template("supervisor/supervisord.conf.j2").render(context)
     yield "supervisor/programs.conf", ini.get_template("supervisor/program.conf.j2").render(context)
     yield from _launch(plan, templates)
 

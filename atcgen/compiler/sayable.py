@@ -16,7 +16,7 @@ from atcgen.diagnostics import Code, Diagnostic
 _LONGEST_PATH = 800
 # Below it are the sockets; supervisord adds a dot and a process id to the name of its own while it binds it.
 _LONGEST_STATE = 107 - len("/run/supervisor.sock.4194304")
-_PATTERN = re.compile(r"[*?\[]")
+_PATTERN = re.compile(r"[*?\[%]")  # nginx and supervisord look for files by them, supervisord expands some values twice
 _UNIX_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 
 
@@ -73,7 +73,7 @@ def _machine(document: Document, host: Host) -> Iterator[Diagnostic]:
         except Unrepresentable as problem:
             yield Diagnostic(document.at(()), f"{name}: {problem}", Code.UNREPRESENTABLE)
     if _PATTERN.search(host.state):
-        said = f"the state directory: {host.state!r} holds '*', '?' or '[', which would be read as a pattern"
+        said = f"the state directory: {host.state!r} holds '*', '?', '[' or '%', which would be read as a pattern"
         yield Diagnostic(document.at(()), said, Code.UNREPRESENTABLE)
     if len(host.base) > _LONGEST_PATH:
         said = f"the directory of the file: {host.base[:40]!r}... is longer than {_LONGEST_PATH} characters"

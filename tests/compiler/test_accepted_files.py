@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,22 @@ def test_an_accepted_file_passes_nginx_and_supervisord(data: dict[str, Any], fac
         assert load(made.files["plan.json"]) == made.plan
         meant = {each.program for each in made.plan.tenants} | {"atc-agent", "atc-events", "atc-nginx"}
         assert {each.name for each in read_by_supervisord(home / "s/current/supervisor/supervisord.conf")} == meant
+
+
+@pytest.mark.parametrize("name", ["a b", "it's", "(x);", "é"])
+def test_a_state_directory_with_an_odd_name_works(name: str) -> None:
+    """nginx takes it, and supervisord finds every program and every word of its command."""
+    require_nginx()
+    with directory() as home:
+        (home / name).mkdir()
+        text = "app: {start: 'serve ${socket}'}\nusers: {a: {tenants: {x: {}}}}"
+        made = compiled(text, here(home / name, nginx_version=(1, 18, 0)))
+        assert not refusal(written(made), home / "log")
+        groups = {
+            each.name: each for each in read_by_supervisord(home / name / "s/current/supervisor/supervisord.conf")
+        }
+        command = shlex.split(groups["a.x"].process_configs[1].command)
+        assert command == ["/bin/sh", f"{home}/{name}/s/current/launch/a.x.sh", "1"]
 
 
 def read_by_supervisord(configuration: Path) -> list[Any]:
