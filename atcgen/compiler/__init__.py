@@ -32,7 +32,8 @@ def compile_text(text: str, *, file: str, host: Host, templates: Templates) -> C
     """Compile an atc.yml. Raises `Rejected` with every problem, sorted by position."""
     document, problems = parse(text, file)
     config, more = check(document, host)
-    said = tuple(sorted({*problems, *more}))
+    puzzling = {each.position for each in problems}  # what is wrong with a value follows from how it was read
+    said = tuple(sorted({*problems, *(each for each in more if each.position not in puzzling)}))
     if config is None or errors(said):
         raise Rejected(said)
     plan = lower(config, document, host)

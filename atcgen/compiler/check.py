@@ -6,9 +6,8 @@ All problems of a file are reported together; the rules across keys run only on 
 from __future__ import annotations
 
 import shlex
-import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -18,11 +17,13 @@ from atcgen.compiler.environment import override_server, refuse_encryption
 from atcgen.compiler.plan import Host
 from atcgen.compiler.rules import cross_check
 from atcgen.compiler.schema import Config
+from atcgen.compiler.sentences import choices, code, must
 from atcgen.compiler.source import Document, Path
-from atcgen.compiler.values import NumberForText
 from atcgen.diagnostics import Code, Diagnostic, closest
 
-_TEXTS = ("start", "prepare", "release", "root", "env")
+# Keys whose values may hold `${...}`, and those of them where only `${ENV:NAME}` means something.
+_TEXTS = ("start", "prepare", "release", "root", "volume", "bad_gateway_page")
+_ENVIRONMENT_ONLY = ("root", "volume", "bad_gateway_page")
 
 
 def check(document: Document, host: Host) -> tuple[Config | None, list[Diagnostic]]:
@@ -60,49 +61,10 @@ def _located(document: Document, data: Any, error: Any) -> Diagnostic:
     if error["type"] == "missing":
         return Diagnostic(document.at(path[:-1]), f"'{name}' is required", Code.MISSING_KEY)
     if is_key:
-        return Diagnostic(where, f"'{name}' {_must(error)}", Code.BAD_NAME)
-    cause = error.get("ctx", {}).get("error")
-    code = Code.YAML_SURPRISE if isinstance(cause, NumberForText) else _CODES.get(error["type"], Code.BAD_VALUE)
+        return Diagnostic(where, f"'{name}' {must(error)}", Code.BAD_NAME)
     value = _at(data, path)
-    said = f"{_dotted(path)}: {_shown(value)} {_must(error)}"
-    hint = closest(str(value), _literals(error)) if error["type"] == "literal_error" else ""
-    return Diagnostic(where, said, code, hint=hint)
-
-
-_CODES = {
-    "greater_than_equal": Code.OUT_OF_RANGE,
-    "less_than_equal": Code.OUT_OF_RANGE,
-    "int_type": Code.WRONG_TYPE,
-    "bool_type": Code.WRONG_TYPE,
-    "float_type": Code.WRONG_TYPE,
-    "string_type": Code.WRONG_TYPE,
-    "dict_type": Code.WRONG_TYPE,
-    "list_type": Code.WRONG_TYPE,
-    "model_type": Code.WRONG_TYPE,
-}
-
-_SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
-    "int_type": lambda _: "must be a whole number",
-    "bool_type": lambda _: "must be true or false",
-    "float_type": lambda _: "must be a number",
-    "string_type": lambda _: "must be text",
-    "dict_type": lambda _: "must be a mapping",
-    "model_type": lambda _: "must be a mapping",
-    "list_type": lambda _: "must be a list",
-    "greater_than_equal": lambda ctx: f"must be at least {ctx['ge']:g}",
-    "less_than_equal": lambda ctx: f"must be at most {ctx['le']:g}",
-    "literal_error": lambda ctx: f"must be {ctx['expected']}",
-    "value_error": lambda ctx: str(ctx["error"]),
-}
-
-
-def _must(error: Any) -> str:
-    sentence = _SENTENCES.get(error["type"])
-    return sentence(error.get("ctx", {})) if sentence else str(error["msg"])
-
-
-def _literals(error: Any) -> list[str]:
-    return [each.strip("' ") for each in error["ctx"]["expected"].replace(" or ", ",").split(",")]
+    said = f"{_dotted(path)}: {_shown(value)} {must(error)}"
+    return Diagnostic(where, said, code(error), hint=closest(str(value), choices(error)))
 
 
 def _dotted(path: Path) -> str:
@@ -156,8 +118,6 @@ def _inner(annotation: Any) -> Any:
         return _inner(arguments[0])
     if origin in (dict, list):
         return (arguments[-1],)
-    if origin in (types.UnionType, typing.Union):
-        return _inner(next(each for each in arguments if each is not type(None)))
     return annotation
 
 
@@ -169,11 +129,13 @@ def keys_of(section: type[BaseModel] | None) -> list[str]:
 def _variables(document: Document, host: Host) -> Iterator[Diagnostic]:
     """Every `${...}` must name something, and every command must be one a shell could read."""
     for path, text in _walk(document.data, ()):
-        key = path[-2] if len(path) > 1 and path[-2] == "env" else path[-1]
-        if path[0] == "storage" and key == "volume":
+        key = path[-1]
+        if path[:-1] == ("server", "error_pages"):
             yield from _unknown(document, path, text, host, only_environment=True)
-        elif key in _TEXTS or (len(path) > 1 and path[-2] == "env"):
-            yield from _unknown(document, path, text, host, only_environment=key == "root")
+        elif path[-2:-1] == ("env",):
+            yield from _unknown(document, path, text, host, only_environment=False)
+        elif key in _TEXTS:
+            yield from _unknown(document, path, text, host, only_environment=key in _ENVIRONMENT_ONLY)
         if key in ("start", "prepare") and "app" in path:
             try:
                 shlex.split(text)
@@ -203,8 +165,16 @@ def _unknown(document: Document, path: Path, text: str, host: Host, *, only_envi
             if variable not in host.environ:
                 said = f"{_dotted(path)}: the environment variable {variable} is not set"
                 yield Diagnostic(where, said, Code.MISSING_ENVIRONMENT)
+            elif not _is_text(host.environ[variable]):
+                said = f"{_dotted(path)}: the environment variable {variable} holds bytes that are no UTF-8"
+                yield Diagnostic(where, said, Code.UNREPRESENTABLE)
         elif name not in known:
             hint = closest(name, known) or "known are " + ", ".join([*known, "ENV:NAME"])
             yield Diagnostic(
                 where, f"{_dotted(path)}: unknown variable '${{{name}}}'", Code.UNKNOWN_VARIABLE, hint=hint
             )
+
+
+def _is_text(value: str) -> bool:
+    """False for what the environment holds in place of bytes that are no UTF-8."""
+    return not any("\ud800" <= each <= "\udfff" for each in value)

@@ -5,13 +5,15 @@ A key is overridden by its upper-case name, with the prefix THRUSTER_ or plain; 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from atcgen.compiler.schema import Server
-from atcgen.diagnostics import Code, Diagnostic, Position
+from atcgen.compiler.sentences import choices, code, must
+from atcgen.diagnostics import Code, Diagnostic, Position, closest
 
 # Keys that older programs read from the environment; the others are atc's own and are written in the file.
 OVERRIDABLE = (
@@ -34,6 +36,7 @@ OVERRIDABLE = (
 )
 # What thruster would do, and nobody would notice that it is not done.
 _ENCRYPTS = ("TLS_DOMAIN", "TLS_LOCAL")
+_INTEGER = re.compile(r"-?[0-9]{1,30}")
 _BOOLEANS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False, "": False}
 
 
@@ -49,12 +52,10 @@ def override_server(server: Server, environ: Mapping[str, str]) -> tuple[Server,
         try:
             Server.model_validate({key: value})
         except ValidationError as rejected:
-            said = rejected.errors()[0]["msg"].removeprefix("Value error, ")
-            problems.append(
-                Diagnostic(
-                    Position(f"${name}", 1, 1), f"{environ[name]!r}: {said[0].lower()}{said[1:]}", Code.BAD_VALUE
-                )
-            )
+            error = rejected.errors()[0]
+            said = f"{environ[name]!r} {must(error)}"
+            hint = closest(environ[name], choices(error))
+            problems.append(Diagnostic(Position(f"${name}", 1, 1), said, code(error), hint=hint))
         else:
             values[key] = value
     return Server.model_validate(values), problems
@@ -74,4 +75,4 @@ def _typed(key: str, text: str) -> Any:
     field = Server.model_fields[key]
     if field.annotation in (bool, bool | None):
         return _BOOLEANS.get(text.strip().lower(), text)
-    return int(text) if text.strip().lstrip("-").isdigit() else text
+    return int(text) if _INTEGER.fullmatch(text.strip()) else text

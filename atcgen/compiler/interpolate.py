@@ -7,7 +7,7 @@ restart), so `${socket}` becomes `SOCKET_MARK` here, and the launch script puts 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 # No value may hold a NUL, so the mark cannot be confused with anything an owner writes.
 SOCKET_MARK = "\0socket\0"
@@ -29,12 +29,14 @@ VARIABLES: Mapping[str, str] = {
 }
 
 _PATTERN = re.compile(r"\$\$\{|\$\{([^}]*)\}")
+_SHELL = re.compile(r"""\$\$\{|\$\{(?P<name>[^}]*)\}|\\.|['"]""")
+_REFERENCES = {"": '"${%d}"', '"': "${%d}", "'": "'\"${%d}\"'"}
 _ENVIRONMENT = re.compile(r"ENV:([A-Za-z_][A-Za-z0-9_]*)\Z")
 
 
 def names(text: str) -> list[str]:
     """The names a text refers to, in order."""
-    return [found[1].strip() for found in _PATTERN.finditer(text) if found[1] is not None]
+    return [found[1] for found in _PATTERN.finditer(text) if found[1] is not None]
 
 
 def environment_name(name: str) -> str | None:
@@ -48,17 +50,37 @@ def mentions(text: str, name: str) -> bool:
     return name in names(text)
 
 
-def expand(text: str, values: Mapping[str, str], environ: Mapping[str, str], spell: Callable[[str], str] = str) -> str:
-    """Put the values in; `spell` writes each one, for instance as a shell word.
+def expand(text: str, values: Mapping[str, str], environ: Mapping[str, str]) -> str:
+    """Put the values in. Every name must be known: the checks have seen to that."""
+    return _PATTERN.sub(lambda found: "${" if found[1] is None else _value(found[1], values, environ), text)
 
-    Every name must be known: the checks have seen to that.
+
+def expand_for_shell(
+    command: str, values: Mapping[str, str], environ: Mapping[str, str]
+) -> tuple[str, tuple[str, ...]]:
+    """A command for `sh -c` and its positional parameters.
+
+    A value is never part of what the shell reads, so whatever it holds is not run; it is one word inside and outside
+    of quotes.
     """
+    parameters: list[str] = []
+    quote = ""
 
-    def value(found: re.Match[str]) -> str:
-        if found[1] is None:
+    def piece(found: re.Match[str]) -> str:
+        nonlocal quote
+        if found["name"] is not None:
+            parameters.append(_value(found["name"], values, environ))
+            return _REFERENCES[quote] % len(parameters)
+        if found[0] == "$${":
             return "${"
-        name = found[1].strip()
-        variable = environment_name(name)
-        return spell(environ[variable] if variable else values[name])
+        mark = found[0][-1] if quote == "'" else found[0]  # a backslash means nothing in single quotes
+        if mark in (quote or "'", quote or '"'):
+            quote = "" if quote else mark
+        return found[0]
 
-    return _PATTERN.sub(value, text)
+    return _SHELL.sub(piece, command), tuple(parameters)
+
+
+def _value(name: str, values: Mapping[str, str], environ: Mapping[str, str]) -> str:
+    variable = environment_name(name)
+    return environ[variable] if variable else values[name]

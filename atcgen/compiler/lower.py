@@ -53,7 +53,7 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
     paths = state_paths(host.state)
     placed = [(wanted, place, place.target(host)) for wanted, place in _wanted(config, document, host)]
     local = [wanted for wanted, _, target in placed if not target]
-    ports = _ports([wanted for wanted in local if not wanted.uses_socket], host)
+    ports = _ports([wanted for wanted in local if not wanted.uses_socket], config, host)
     tenants = tuple(tenant_plan(wanted, ports.get(wanted.id, 0), config, host, paths) for wanted in local)
     remotes = tuple(
         Remote(wanted.id, wanted.path, wanted.host, target, str(wanted.origin))
@@ -62,6 +62,8 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
     )
     homes = {user: _Place().below(section).target(host) for user, section in config.users.items()}
     has_root = any(not wanted.path and not wanted.host for wanted, _, _ in placed)
+    taken = {wanted.path for wanted, _, _ in placed}
+    names = [*(each.id for each in tenants), *(each.host for each in remotes)]
     return Plan(
         file=document.file,
         has_file=host.has_file,
@@ -70,7 +72,7 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
         region=host.region,
         instance=host.instance,
         paths=paths,
-        server=server_plan(config, host, [each.id for each in tenants], len(remotes), alone=_is_alone(config)),
+        server=server_plan(config, host, names, len(remotes), alone=_is_alone(config)),
         python=host.python,
         listener=host.listener,
         tenants=tenants,
@@ -81,7 +83,7 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
             sorted((Replay(each.host, each.target) for each in remotes if each.host), key=lambda e: e.key)
         ),
         remote_prefixes=tuple(_exceptions(remotes, homes)),
-        closed=tuple(f"/{user}/" for user, target in sorted(homes.items()) if not target and has_root),
+        closed=tuple(f"/{user}/" for user in sorted(homes) if has_root and not homes[user] and f"/{user}" not in taken),
         users=tuple(sorted(config.users)),
     )
 
@@ -199,10 +201,10 @@ def _flag(key: str, *levels: Section) -> object:
     return getattr(levels[0], key)
 
 
-def _ports(wanted: list[Wanted], host: Host) -> dict[str, int]:
+def _ports(wanted: list[Wanted], config: Config, host: Host) -> dict[str, int]:
     """A port for each: the one it had before, else the next that nobody has or listens on."""
     given = {each.id: host.ports[each.id] for each in wanted if host.ports.get(each.id) in PORTS}
     given |= {each.id: each.fixed_port for each in wanted if each.fixed_port}
-    used = set(given.values()) | set(host.ports.values()) | host.ports_taken
+    used = set(given.values()) | set(host.ports.values()) | host.ports_taken | {config.server.http_port}
     free = (port for port in PORTS if port not in used)
     return given | {each.id: next(free) for each in wanted if each.id not in given}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 ROOT = "_root"
+LONGEST_PROGRAM = 200  # a file's name holds 255 bytes, and logs append to it
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 # What a unix socket's path may hold, less the byte that ends it (`man 7 unix`).
@@ -31,12 +32,10 @@ def _spell(letter: str) -> str:
 
 
 def socket_directory(run: str, program: str) -> str:
-    """A directory for a tenant's sockets whose paths the kernel can hold; '' when `run` itself is too long."""
+    """A directory for a tenant's sockets whose paths the kernel can hold; `run` is short enough, the rules say."""
     room = SOCKET_PATH_LIMIT - len(run.encode()) - 1 - _LONGEST_TAIL
     if len(program) <= room:
         return f"{run}/{program}"
     digest = hashlib.sha256(program.encode()).hexdigest()[:_DIGEST_LENGTH]
-    if room < _DIGEST_LENGTH:
-        return ""
     readable = program[: max(0, room - _DIGEST_LENGTH - 1)]
     return f"{run}/{readable}-{digest}" if readable else f"{run}/{digest}"

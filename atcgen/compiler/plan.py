@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from atcgen.diagnostics import Position
-
 
 @dataclass(frozen=True)
 class Host:
@@ -255,8 +253,3 @@ def load(text: str) -> Plan:
             "users": tuple(data["users"]),
         }
     )
-
-
-def origin(position: Position) -> str:
-    """How generated text names the place it comes from."""
-    return str(position)

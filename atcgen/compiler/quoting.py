@@ -13,6 +13,9 @@ from atcgen.compiler.interpolate import SOCKET_MARK
 
 _PLAIN_NGINX = re.compile(r"[A-Za-z0-9_./:@,+=~^|*!<>&%-]+\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_NO_CHARACTER = re.compile(r"[\ud800-\udfff]")  # what Python puts for bytes that are no UTF-8
+_INI_COMMENT = re.compile(r"\s[;#]")
+_LONGEST_NGINX = 4_000  # a word has to fit into nginx's buffer of 4096 bytes
 
 
 class Unrepresentable(ValueError):
@@ -31,9 +34,11 @@ def nginx_word(value: object) -> str:
         raise Unrepresentable(f"{text!r} holds '$', which nginx takes for a variable")
     if _CONTROL.search(text):
         raise Unrepresentable(f"{text!r} holds a control character, which nginx cannot carry")
-    if text and _PLAIN_NGINX.match(text):
-        return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    quoted = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    spelt = text if _PLAIN_NGINX.match(text) else quoted
+    if len(spelt.encode()) > _LONGEST_NGINX:
+        raise Unrepresentable(f"{text[:40]!r}... is longer than nginx can read")
+    return spelt
 
 
 def ini_value(value: object) -> str:
@@ -41,18 +46,22 @@ def ini_value(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     text = _must_be_text(value)
+    if text != text.strip():
+        raise Unrepresentable(f"{text!r} has outer spaces, which supervisord cannot carry")
+    return _ini(text)
+
+
+def _ini(text: str) -> str:
     if _CONTROL.search(text):
         raise Unrepresentable(f"{text!r} holds a control character, which supervisord cannot carry")
-    if " ;" in text or '"' in text or text != text.strip():
-        raise Unrepresentable(f"{text!r} holds a quote, a comment or outer spaces, which supervisord cannot carry")
+    if _INI_COMMENT.search(text) or '"' in text or "%(here)s" in text:
+        raise Unrepresentable(f"{text!r} holds a quote or a comment, which supervisord cannot carry")
     return text.replace("%", "%%")
 
 
 def ini_command_word(text: str) -> str:
-    """One word of a `command=`, which supervisord splits as a shell would."""
-    if '"' in text or " ;" in text or _CONTROL.search(text):
-        raise Unrepresentable(f"{text!r} holds what a command of supervisord cannot carry")
-    return shlex.quote(text)
+    """One word of a `command=`, which supervisord splits as a shell would after it has read it as a value."""
+    return shlex.quote(_ini(_must_be_text(text)))
 
 
 def shell_word(value: object) -> str:
@@ -68,4 +77,6 @@ def shell_word(value: object) -> str:
 def _must_be_text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"a template printed {type(value).__name__} {value!s}; print text or a whole number")
+    if _NO_CHARACTER.search(value):
+        raise Unrepresentable(f"{value!r} holds bytes that are no UTF-8")
     return value

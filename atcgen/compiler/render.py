@@ -150,16 +150,15 @@ def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "agent_socket": f"unix://{plan.paths.agent_socket}",
         "worker_user": plan.server.worker_user,
         "agent_command": _Spelt(command("/bin/sh", f"{launch}/_agent.sh") + " %(process_num)d"),
-        "listener_command": command(plan.python, "-I", "-S", plan.listener, plan.paths.events_socket),
-        "nginx_command": command("/bin/sh", f"{launch}/_nginx.sh"),
+        "listener_command": _Spelt(command(plan.python, "-I", "-S", plan.listener, plan.paths.events_socket)),
+        "nginx_command": _Spelt(command("/bin/sh", f"{launch}/_nginx.sh")),
         "kill_timeout": max(1, round(plan.server.kill_timeout)),
         "agent_log": f"{logs}/agent.log",
         "agent_log_events": f"{logs}/events.log",
         "nginx_log": f"{logs}/nginx.log",
         "programs": programs,
     }
-    main = context | {"programs": f"{current}/supervisor/programs.conf"}
-    yield "supervisor/supervisord.conf", ini.get_template("supervisor/supervisord.conf.j2").render(main)
+    yield "supervisor/supervisord.conf", ini.get_template("supervisor/supervisord.conf.j2").render(context)
     yield "supervisor/programs.conf", ini.get_template("supervisor/program.conf.j2").render(context)
     yield from _launch(plan, templates)
 

@@ -27,12 +27,12 @@ def infer(route: Route) -> Inferred:
     """
     name, endpoint, database = route.name, route.endpoint, route.database
     if endpoint is None:
-        word = _slug(name or database or _INDEX)
+        word = slug(name or database or _INDEX)
         endpoint = "" if word == _INDEX else word
     last = endpoint.rsplit("/", 1)[-1] or _INDEX
-    return Inferred(name or last, endpoint, database or _slug(name or "") or last)
+    return Inferred(name or last, endpoint, database or slug(name or "") or last)
 
 
-def _slug(text: str) -> str:
-    """A name as a segment of a URL: `Sam & Co` is `sam-co`."""
-    return re.sub(r"[^a-z0-9._~@+-]+", "-", text.lower()).strip("-")
+def slug(text: str) -> str:
+    """A name as a segment of a URL: `Sam & Co.` is `sam-co`."""
+    return re.sub(r"[^a-z0-9._~@+-]+", "-", text.lower()).strip("-.")

@@ -27,6 +27,7 @@ from atcgen.compiler.values import (
 )
 
 DAY = 86_400.0
+PETABYTE = 1024**5
 
 
 class Section(BaseModel):
@@ -38,6 +39,11 @@ class Section(BaseModel):
 def _nothing_is_empty(value: Any) -> Any:
     """`env:` or `tenants: {x: }` with nothing behind it is an empty mapping."""
     return {} if value is None else value
+
+
+def _nothing_is_no_item(value: Any) -> Any:
+    """`routes:` with nothing behind it is an empty list."""
+    return [] if value is None else value
 
 
 Env = Annotated[dict[EnvName, Text], BeforeValidator(_nothing_is_empty)]
@@ -64,10 +70,14 @@ class Server(Section):
     target_port: int = Field(
         3000, ge=1, le=65535, description="The port given in PORT to the one application of `atc run -- COMMAND`."
     )
-    cache_size: Size = Field(64 * 1024**2, ge=0, description="Room for the HTTP cache; 0 keeps no cache.")
-    max_cache_item_size: Size = Field(1024**2, ge=0, description="The largest response the HTTP cache keeps.")
+    cache_size: Size = Field(64 * 1024**2, ge=0, le=PETABYTE, description="Room for the HTTP cache; 0 keeps no cache.")
+    max_cache_item_size: Size = Field(
+        1024**2, ge=0, le=PETABYTE, description="The largest response the HTTP cache keeps."
+    )
     x_sendfile_enabled: bool = Field(True, description="Let nginx send files that the application names.")
-    max_request_body: Size = Field(0, ge=0, description="The largest request body that is accepted; 0 is no limit.")
+    max_request_body: Size = Field(
+        0, ge=0, le=PETABYTE, description="The largest request body that is accepted; 0 is no limit."
+    )
     bad_gateway_page: Text = Field("./public/502.html", description="The page for a 502, when the file exists.")
     error_pages: Annotated[dict[ErrorStatus, Text], BeforeValidator(_nothing_is_empty)] = Field(
         default_factory=dict,
@@ -82,7 +92,7 @@ class Server(Section):
     forward_headers: bool | None = Field(
         None, description="Believe X-Forwarded-* of every client; when missing, only of `trusted_proxies`."
     )
-    trusted_proxies: list[Network] = Field(
+    trusted_proxies: Annotated[list[Network], BeforeValidator(_nothing_is_no_item)] = Field(
         default_factory=list,
         description="Addresses whose X-Forwarded-* are believed; on Fly.io its proxy's by default.",
     )
@@ -132,7 +142,7 @@ class App(Section):
     root: Text = Field(".", description="The directory of the application, relative to atc.yml.")
     start: Text = Field(
         "",
-        description="The command that serves one tenant; it listens on `${socket}` or `${port}`, whichever it mentions, "
+        description="The command that serves a tenant; it listens on `${socket}` or `${port}`, whichever it mentions, "
         "and on PORT when it mentions none.",
     )
     prepare: Text = Field(
@@ -149,7 +159,7 @@ class App(Section):
     env: Env = Field(
         default_factory=dict, description="Environment variables; lower levels add to them and override them."
     )
-    databases: list[DatabaseFile] = Field(
+    databases: Annotated[list[DatabaseFile], BeforeValidator(_nothing_is_no_item)] = Field(
         default_factory=list, description="SQLite files below the tenant's directory; the first one is `${database}`."
     )
     static: Static = Field(
@@ -251,4 +261,6 @@ class Config(Section):
     users: Annotated[dict[Segment, Annotated[User, _optional_section()]], BeforeValidator(_nothing_is_empty)] = Field(
         default_factory=dict, description="Customers by the first segment of their URLs."
     )
-    routes: list[Route] = Field(default_factory=list, description="Tenants in the form of fly-atc.")
+    routes: Annotated[list[Route], BeforeValidator(_nothing_is_no_item)] = Field(
+        default_factory=list, description="Tenants in the form of fly-atc."
+    )

@@ -36,7 +36,8 @@ _SURPRISES = (
 )
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _MAX_DEPTH = 64
-_MAX_NODES = 2_000_000
+_MAX_NODES = 500_000
+_MAX_DIGITS = 4_000  # Python refuses to read longer numbers
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,19 @@ class Document:
 
     def value_at(self, path: Path) -> Position:
         """The position of a path's value rather than of its key."""
+        while path and path not in self.values:
+            path = path[:-1]
         return self.values.get(path) or self.at(path)
 
 
 def parse(text: str, file: str) -> tuple[Document, list[Diagnostic]]:
     """YAML text to a document and what is wrong with it; never raises for bad input."""
     empty = Document(file, {}, {}, {})
+    builder = _Builder(file)
     try:
+        _refuse_depth(text)
         node = yaml.compose(text, Loader=_Loader)
+        data = builder.build(node, ()) if node is not None else {}
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark or problem.context_mark
         where = Position(file, mark.line + 1, mark.column + 1) if mark else Position(file, 1, 1)
@@ -74,11 +80,23 @@ def parse(text: str, file: str) -> tuple[Document, list[Diagnostic]]:
         return empty, [Diagnostic(where, words or "cannot be read", Code.YAML_SYNTAX)]
     except (yaml.YAMLError, ValueError) as problem:
         return empty, [Diagnostic(_first_bad_character(text, file), _first_line(problem), Code.YAML_SYNTAX)]
-    except RecursionError:
-        return empty, [Diagnostic(Position(file, 1, 1), "is nested too deeply", Code.YAML_SYNTAX)]
-    builder = _Builder(file)
-    data = builder.build(node, ()) if node is not None else {}
     return Document(file, data, builder.values, builder.keys), builder.problems
+
+
+def _refuse_depth(text: str) -> None:
+    """Raise for a depth that the composer, which is recursive and written in C, would not survive."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _MAX_DEPTH:
+            raise _too_much(event.start_mark)
+
+
+def _too_much(mark: Any) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem="is nested too deeply or repeats itself", problem_mark=mark)
 
 
 def _first_line(problem: Exception) -> str:
@@ -105,19 +123,22 @@ class _Builder:
         self._count = 0
 
     def build(self, node: yaml.Node, path: Path) -> Any:
-        self._count += 1
+        self._count_in(node)
+        if len(path) > _MAX_DEPTH:  # an anchor that holds itself
+            raise _too_much(node.start_mark)
         where = self.position(node)
         self.values[path] = where
-        if len(path) > _MAX_DEPTH or self._count > _MAX_NODES:  # anchors that refer to themselves or multiply
-            if self._count <= _MAX_NODES + 1:
-                self._report(where, "is nested too deeply or repeats itself", Code.YAML_SYNTAX)
-            return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.build(each, (*path, index)) for index, each in enumerate(node.value)]
         assert isinstance(node, yaml.ScalarNode)
         return self._scalar(node, where)
+
+    def _count_in(self, node: yaml.Node) -> None:
+        self._count += 1
+        if self._count > _MAX_NODES:  # anchors that multiply
+            raise _too_much(node.start_mark)
 
     def position(self, node: yaml.Node) -> Position:
         return Position(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
@@ -148,6 +169,7 @@ class _Builder:
         """The pairs of a mapping, own ones first, then those that `<<` merges in, which never override."""
         merges: list[yaml.Node] = []
         for key, value in node.value:
+            self._count_in(key)
             if isinstance(key, yaml.ScalarNode) and key.value == "<<" and not key.style:
                 merges += value.value if isinstance(value, yaml.SequenceNode) else [value]
             else:
@@ -167,7 +189,7 @@ class _Builder:
             return None
         if text in ("true", "false"):
             return text == "true"
-        if _INTEGER.match(text):
+        if _INTEGER.match(text) and len(text) <= _MAX_DIGITS:
             return int(text)
         if _FLOAT.match(text):
             return float(text)

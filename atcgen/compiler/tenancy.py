@@ -14,7 +14,6 @@ from atcgen.compiler import interpolate
 from atcgen.compiler.names import socket_directory
 from atcgen.compiler.paths import absolute
 from atcgen.compiler.plan import Host, Paths, StaticPlan, TenantPlan
-from atcgen.compiler.quoting import shell_word
 from atcgen.compiler.schema import App, Config, Idle, StaticDirectory
 from atcgen.diagnostics import Position
 
@@ -169,8 +168,8 @@ def _words(command: str, values: Mapping[str, str], host: Host) -> tuple[str, ..
         return ()
     bare = re.sub(r"\$\{[^}]*\}", "", command)
     if _SHELL.search(bare):
-        text = interpolate.expand(command, values, host.environ, spell=shell_word)
-        return ("/bin/sh", "-c", text)
+        text, parameters = interpolate.expand_for_shell(command, values, host.environ)
+        return ("/bin/sh", "-c", text, "sh", *parameters) if parameters else ("/bin/sh", "-c", text)
     return tuple(interpolate.expand(each, values, host.environ) for each in shlex.split(command))
 
 

@@ -14,7 +14,8 @@ from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_SIZE = re.compile(r"(\d+)\s*([kmgt]?)i?b?\Z", re.IGNORECASE)
+_FOREVER = 10**15
+_SIZE = re.compile(r"(\d{1,30})\s*([kmgt]?)i?b?\Z", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _SEGMENT = re.compile(r"[A-Za-z0-9._~@+-]+\Z")
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)\Z")
@@ -38,7 +39,9 @@ def _text(value: Any) -> Any:
 
 
 def _duration(value: Any) -> Any:
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool):
+        return max(-_FOREVER, min(value, _FOREVER))  # a float cannot hold every whole number
+    if isinstance(value, float):
         return value
     if isinstance(value, str):
         parts = _DURATION.findall(value)
@@ -87,13 +90,17 @@ def _machine_word(value: Any) -> Any:
 
 def _network(value: Any) -> Any:
     try:
+        if not isinstance(value, str):  # ipaddress takes a number for an address
+            raise ValueError
         return str(ipaddress.ip_network(value, strict=False))
-    except (ValueError, TypeError):
+    except ValueError:
         raise ValueError("must be an address or a network such as 172.16.0.0/12") from None
 
 
 def _address(value: Any) -> Any:
     try:
+        if not isinstance(value, str) or "%" in value:  # nginx knows no zones
+            raise ValueError
         return str(ipaddress.ip_address(value))
     except ValueError:
         raise ValueError("must be an IP address such as 127.0.0.1") from None

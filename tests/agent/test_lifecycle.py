@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from atcgen.agent import lifecycle as life
 from atcgen.agent.lifecycle import State, Tenant, step
+from tests.agent.world import World
 
 
 def script(tenant: Tenant, *events: life.Event) -> tuple[Tenant, list[life.Command]]:
@@ -91,3 +94,82 @@ def test_a_restart_that_fails_keeps_the_old_process() -> None:
     assert tenant.state is State.READY
     assert tenant.slot == 0
     assert "exit 1" in tenant.reason
+
+
+@pytest.mark.parametrize(("slots", "hold"), [(2, False), (2, True), (1, False)])
+def test_after_a_restart_the_new_launch_serves(slots: int, hold: bool) -> None:
+    """Requests that come during a restart are answered, and in the end by the process that was to come."""
+    world = World(slots=slots, prepares=False)
+    world.request()
+    world.answer(0)
+    world.change(hold=hold)
+    world.request()
+    world.finish()
+
+    assert not world.held
+    assert world.tenant.state is State.READY
+    assert [each.launch for each in world.processes.values()] == [world.launch]
+
+
+def test_a_change_while_it_boots_is_used() -> None:
+    """A process that was started from an old launch script is replaced as soon as it answers."""
+    world = World(slots=2, prepares=False)
+    world.request()
+    world.change()
+    world.finish()
+
+    assert [each.launch for each in world.processes.values()] == [world.launch]
+
+
+def test_a_pinned_tenant_that_crashes_is_started_without_a_request() -> None:
+    """Somebody wants it always."""
+    world = World(slots=2, prepares=False, pinned=True)
+    world.request()
+    world.answer(0)
+    world.now += 10
+    world.end(0)
+    world.finish()
+
+    assert world.tenant.state is State.READY
+
+
+def test_crashes_in_a_row_are_not_forgiven_for_ever() -> None:
+    """A process that dies as soon as it is ready is given a rest."""
+    world = World(slots=2, prepares=False)
+    for _ in range(life.CRASHES_FORGIVEN + 1):
+        world.request()
+        slot = world.tenant.slot
+        world.answer(slot)
+        world.end(slot)
+
+    assert world.tenant.state is State.FAILED
+    assert world.tenant.retry_at > world.now
+
+
+def test_requests_wait_while_a_program_is_replaced() -> None:
+    """They are neither refused nor answered by the old process, and wake the new one."""
+    world = World(slots=2, prepares=False)
+    world.request()
+    world.answer(0)
+    world.replace()
+    world.request()
+    world.drained()
+    world.end(0)
+
+    assert (world.tenant.state, world.held) == (State.STOPPED, 1)
+
+    world.replaced()
+    world.finish()
+
+    assert (world.tenant.state, world.held) == (State.READY, 0)
+
+
+def test_a_program_that_is_replaced_and_not_wanted_stays_down() -> None:
+    """Nobody asked for it."""
+    world = World(slots=2, prepares=False)
+    world.request()
+    world.answer(0)
+    world.replace()
+    world.finish()
+
+    assert world.tenant.state is State.STOPPED
