@@ -68,7 +68,7 @@ async def boot(keeper: Keeper, slot: int, machine: Machine) -> life.Event:
         except _TROUBLE as problem:  # whatever it is, those who wait must hear of it
             return life.Faulted(machine.clock(), slot, f"could not be started: {problem}")
         reason = await wait_until_ready(
-            keeper.address(slot), plan.health, declared=plan.health_declared, timeout=plan.start_timeout
+            keeper.address(slot), plan.health, declared=plan.health_declared, within=plan.start_timeout
         )
     if reason:
         return life.Faulted(machine.clock(), slot, explained(keeper, slot, reason))

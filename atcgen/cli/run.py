@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from atcgen.cli.source import compile_file, file_options, find_file, state_directory
-from atcgen.errors import Rejected, Unavailable
+from atcgen.errors import AtcError, Unavailable
 from atcgen.system import nginx
 from atcgen.system.directories import make_state_directories
 from atcgen.system.generations import activate, prune, store
@@ -76,8 +77,6 @@ def _start_console(home: Path) -> None:
     if os.fork() == 0:
         from atcgen.cli.console import show
 
-        try:
+        with suppress(OSError, AtcError):
             show(home, parent)
-        except (OSError, Rejected, Unavailable):
-            pass
         os._exit(0)

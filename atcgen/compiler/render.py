@@ -115,9 +115,7 @@ def _nginx(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     template = environment.get_template("nginx/tenant.conf.j2")
     for view in context["host_tenants"]:
         files[f"nginx/{view['include']}"] = template.render(context | {"tenant": view})
-    for name, text in templates.items():
-        if name.startswith("nginx/pages/"):
-            files[name] = text
+    files |= {name: text for name, text in templates.items() if name.startswith("nginx/pages/")}
     context["version"] = nginx_version(files)
     files["nginx/version.conf"] = environment.get_template("nginx/version.conf.j2").render(context)
     yield from files.items()

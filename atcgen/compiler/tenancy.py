@@ -154,7 +154,7 @@ def _database_url(given: str, name: str, database: str) -> str:
 
 
 def command_text(words: tuple[str, ...]) -> str:
-    """The words of a command line as atc.yml would have them: `${port}` means ours, any other `${` is meant as it is."""
+    """The words of a command line as atc.yml would have them: `${port}` is ours, any other `${` is meant as it is."""
 
     def escaped(found: re.Match[str]) -> str:
         return found[0] if found[1] in interpolate.VARIABLES else "$" + found[0]

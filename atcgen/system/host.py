@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from atcgen.compiler.plan import Host
@@ -98,10 +99,8 @@ def master_secret(state: Path) -> str:
         fresh = file.with_suffix(f".{os.getpid()}")
         fresh.touch(mode=0o600)
         fresh.write_text(secrets.token_hex(32), encoding="ascii")
-        try:
+        with suppress(FileExistsError):
             os.link(fresh, file)  # whoever is first wins
-        except FileExistsError:
-            pass
         fresh.unlink()
         return file.read_text(encoding="ascii")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 _FIRST_DELAY = 0.002
@@ -58,18 +57,17 @@ async def wait_until_ready(
     path: str,
     *,
     declared: bool,
-    timeout: float,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    within: float,
 ) -> str:
-    """Wait until the tenant answers; '' when it does, else why it is not ready within `timeout` seconds."""
+    """Wait until the tenant answers; '' when it does, else why it is not ready `within` so many seconds."""
     began = time.monotonic()
     reason = "nobody listens"
     while True:
         elapsed = time.monotonic() - began
-        if elapsed >= timeout:
-            return f"not ready after {timeout:g} s: {reason}"
+        if elapsed >= within:
+            return f"not ready after {within:g} s: {reason}"
         try:
-            status = await asyncio.wait_for(status_of(address, path), timeout - elapsed)
+            status = await asyncio.wait_for(status_of(address, path), within - elapsed)
         except TimeoutError:
             reason = f"GET {path} was not answered"
         except (OSError, EOFError):
@@ -78,4 +76,4 @@ async def wait_until_ready(
             if status < (400 if declared else 500):
                 return ""
             reason = f"GET {path} was answered with {status}"
-        await sleep(min(_LONGEST_DELAY, max(_FIRST_DELAY, elapsed * _SHARE_OF_ELAPSED)))
+        await asyncio.sleep(min(_LONGEST_DELAY, max(_FIRST_DELAY, elapsed * _SHARE_OF_ELAPSED)))

@@ -27,12 +27,17 @@ EVENTS: tuple[life.Event, ...] = (
 
 
 @pytest.mark.parametrize("slots", [1, 2])
-@pytest.mark.parametrize("flags", range(8))
+@pytest.mark.parametrize("due", life.Due)
+@pytest.mark.parametrize("leaving", [frozenset(), frozenset({0}), frozenset({1}), frozenset({0, 1})])
+@pytest.mark.parametrize(("wanted", "held"), [(False, False), (True, False), (False, True), (True, True)])
 @pytest.mark.parametrize("state", State)
-def test_every_state_takes_every_event(state: State, flags: int, slots: int) -> None:
+def test_every_state_takes_every_event(
+    state: State, wanted: bool, held: bool, leaving: frozenset[int], due: life.Due, slots: int
+) -> None:
     """Nothing raises, time of the state is that of the event when it changes, and names of states stay."""
-    flagged = {name: bool(flags & bit) for bit, name in ((1, "wanted"), (2, "restarts"), (4, "held"))}
-    tenant = Tenant("a", slots, state=state, reason="why", since=1.0, **flagged)
+    tenant = Tenant(
+        "a", slots, state=state, leaving=leaving, due=due, wanted=wanted, held=held, since=1.0, reason="why"
+    )
     for event in EVENTS:
         after, commands = step(tenant, event)
         assert isinstance(after.state, State)

@@ -95,13 +95,12 @@ def test_a_generation_that_nginx_cannot_run_is_rolled_back(atc: Atc) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
 
-        atc.edit(f"http_port: {atc.port}", f"http_port: {taken.getsockname()[1]}")
-        atc.edit("y: {}", "y: {}, z: {}")
+        text = (atc.home / "atc.yml").read_text().replace("y: {}", "y: {}, z: {}")
+        atc.write(text.replace(f"http_port: {atc.port}", f"http_port: {taken.getsockname()[1]}"))
         wait_until(lambda: bool(atc.status()["problem"]))
         assert "Address already in use" in atc.status()["problem"]
+        wait_until(lambda: {each["id"] for each in atc.status()["tenants"]} == {"a/x", "a/y"})
         assert atc.pid("/a/x/") == before
-
-    wait_until(lambda: {each["id"] for each in atc.status()["tenants"]} == {"a/x", "a/y"})
 
 
 def test_a_tenant_that_is_removed_and_comes_back_answers(atc: Atc) -> None:
