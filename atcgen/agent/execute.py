@@ -53,9 +53,13 @@ async def prepare(keeper: Keeper, machine: Machine) -> life.Event | None:
     await asyncio.sleep(plan.prepare_timeout)
     if keeper.tenant.state is not State.PREPARING or keeper.tenant.since != since:
         return None
-    with suppress(*_TROUBLE):
-        await asyncio.to_thread(machine.supervisor.stop, plan.program, PREPARE_SLOT)
     return life.Faulted(machine.clock(), slot, f"prepare took longer than {plan.prepare_timeout:g} s")
+
+
+async def end_prepare(keeper: Keeper, machine: Machine) -> None:
+    """End a prepare step that goes on after its time; it is down already in most cases."""
+    with suppress(*_TROUBLE):
+        await asyncio.to_thread(machine.supervisor.stop, keeper.plan.program, PREPARE_SLOT)
 
 
 async def boot(keeper: Keeper, slot: int, machine: Machine) -> life.Event:

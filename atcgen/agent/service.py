@@ -119,6 +119,8 @@ class Service:
         event = await execute.prepare(keeper, self.machine)
         if event:
             self.feed(keeper, event)
+        if isinstance(event, life.Faulted):
+            await execute.end_prepare(keeper, self.machine)
 
     def boot(self, keeper: Keeper, slot: int) -> None:
         """Start the process of a slot, or go on probing one that boots already."""

@@ -130,7 +130,7 @@ def _variables(document: Document, host: Host) -> Iterator[Diagnostic]:
     """Every `${...}` must name something, and every command must be one a shell could read."""
     for path, text in _walk(document.data, ()):
         key = path[-1]
-        if path[:-1] == ("server", "error_pages"):
+        if path[:-1] == ("server", "error_pages") or "static" in path[-3:]:
             yield from _unknown(document, path, text, host, only_environment=True)
         elif path[-2:-1] == ("env",):
             yield from _unknown(document, path, text, host, only_environment=False)

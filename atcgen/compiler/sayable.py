@@ -48,7 +48,7 @@ def _paths(document: Document, config: Config, host: Host) -> Iterator[Diagnosti
     plain: list[tuple[str, Path]] = []
     for app, origin in app_levels(config):
         expanded.append((app.root, (*origin, "root")))
-        plain += [(each.dir, (*origin, "static", path, "dir")) for path, each in app.static.items()]
+        expanded += [(each.dir, (*origin, "static", path, "dir")) for path, each in app.static.items()]
     for text, origin in expanded:
         names = [interpolate.environment_name(each) for each in interpolate.names(text)]
         if all(each in host.environ for each in names):
