@@ -79,8 +79,6 @@ def _comment(text: str) -> _Spelt:
 def _tenant_view(plan: Plan, tenant: TenantPlan) -> dict[str, Any]:
     return asdict(tenant) | {
         "routes_others": not tenant.path and not tenant.host and bool(plan.replays),
-        "caches_all": tenant.cache_zone == "all",
-        "caches_assets": tenant.cache_zone == "assets",
         "include": f"hosts/{tenant.program}.conf",
     }
 
