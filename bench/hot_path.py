@@ -83,8 +83,9 @@ def run() -> Iterator[Figure]:
             stack.enter_context(
                 _bare("bare proxy_pass, buffered log", "{home}/access.log combined buffer=16k flush=1s")
             ),
-            stack.enter_context(_tenant("atc", log_requests=True)),
+            stack.enter_context(_tenant("atc")),
             stack.enter_context(_tenant("atc, access log off", log_requests=False)),
+            stack.enter_context(_tenant("atc, one tenant of 1,000", others=999)),
         ]
         for each in variants:
             each.client.flood(REQUESTS // 4)
@@ -92,11 +93,12 @@ def run() -> Iterator[Figure]:
     costs = list(zip(*rounds, strict=True))
     for variant, cost in zip(variants, costs, strict=True):
         yield Figure("hot_path", variant.name, median(cost), "us CPU/request")
-    bare, bare_logged, default, quiet = costs
+    bare, bare_logged, default, quiet, crowded = costs
     for name, over, under, bar in (
         ("atc / bare", default, bare, BAR),
         ("atc / bare with a log", default, bare_logged, None),
         ("atc without its log / bare", quiet, bare, BAR),
+        ("atc with 1,000 tenants / bare", crowded, bare, None),
     ):
         yield Figure("hot_path", name, median(a / b for a, b in zip(over, under, strict=True)), "times", bar)
 
@@ -119,11 +121,11 @@ def _bare(name: str, log: str) -> Iterator[Variant]:
 
 
 @contextmanager
-def _tenant(name: str, *, log_requests: bool) -> Iterator[Variant]:
+def _tenant(name: str, *, log_requests: bool = True, others: int = 0) -> Iterator[Variant]:
     document = {
         "server": {"log_requests": log_requests},
         "app": {"start": f"{sys.executable} {APPS / 'fast.py'} ${{socket}}"},
-        "users": {"t": {"tenants": {"a": {"pin": True}}}},
+        "users": {"t": {"tenants": {f"other-{each}": {} for each in range(others)} | {"a": {"pin": True}}}},
     }
     with atc(document) as running:
         running.wake("/t/a/")
