@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -45,3 +48,10 @@ def memory(pid: int) -> tuple[float, float]:
     text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
     found = dict(re.findall(r"^(Rss|Pss):\s+(\d+) kB", text, re.MULTILINE))
     return int(found["Rss"]) / 1024, int(found["Pss"]) / 1024
+
+
+def end(pids: Iterable[int]) -> None:
+    """Kill processes, in this order; one that is gone already is fine."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.processes import children
+from bench.processes import children, descendants, end
 from bench.waiting import wait_until
 
 APPS = Path(__file__).resolve().parent / "apps"
@@ -57,18 +56,14 @@ def is_ok(said: bytes) -> bool:
 
 @contextmanager
 def program(words: list[str], log: Path, *, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """A child process that is told to end afterwards, and killed when it does not."""
+    """A child process; it and everything it started is killed afterwards, the parents first."""
     with open(log, "ab") as said:
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=env)
     try:
         yield process
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end([process.pid, *descendants(process.pid)])
+        process.wait()
 
 
 @dataclass
