@@ -87,7 +87,12 @@ def _alone(tenant: dict[str, Any]) -> float:
     env = {**os.environ, **{key: value.replace("\0socket\0", path) for key, value in tenant["env"]}, "SOCKET": path}
     began = time.perf_counter()
     process = subprocess.Popen(
-        words, cwd=tenant["root"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        words,
+        cwd=tenant["root"],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         while not _asked(path, tenant["location"]):

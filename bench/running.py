@@ -39,11 +39,11 @@ def scratch() -> Iterator[Path]:
         shutil.rmtree(home)
 
 
-def answer(port: int, path: str, *, timeout: float = 30) -> bytes:
-    """The whole answer to a GET on a connection of its own, head and body; b'' when nobody answers."""
+def answer(port: int, path: str, method: str = "GET", *, timeout: float = 30) -> bytes:
+    """The whole answer to a request on a connection of its own, head and body; b'' when nobody answers."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout) as sock:
-            sock.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+            sock.sendall(f"{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n".encode())
             return b"".join(iter(lambda: sock.recv(65_536), b""))
     except OSError:
         return b""

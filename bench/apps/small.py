@@ -1,6 +1,6 @@
 """A small web application: answers every GET and POST with a short text, on the unix socket in SOCKET.
 
-BOOT is how many seconds of CPU its boot takes. Each POST it has carried out is a byte in the file COUNT names, if any.
+BOOT is how many seconds of CPU its boot takes. Each POST of something that it has carried out is a byte in the file COUNT names, if any.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if "COUNT" in os.environ:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if body and "COUNT" in os.environ:
             with open(os.environ["COUNT"], "ab") as count:
                 count.write(b".")
         self.do_GET()
