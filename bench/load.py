@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 import socket
 import time
+from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from statistics import quantiles
@@ -58,10 +59,10 @@ class Client:
                 poll.register(each, select.EPOLLIN)
             length = self._length(next(iter(socks.values())))
             missing, due = dict.fromkeys(socks, length), dict.fromkeys(socks, 0.0)
-            idle, sent, began = list(socks), 0, time.perf_counter()
+            idle, sent, began = deque(socks), 0, time.perf_counter()
             while load.good < requests:
                 while idle and sent < requests and began + sent / rate <= time.perf_counter():
-                    number = idle.pop()
+                    number = idle.popleft()
                     due[number] = began + sent / rate
                     socks[number].sendall(self.request)
                     sent += 1

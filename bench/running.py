@@ -88,7 +88,7 @@ class Atc:
         """Have a tenant up."""
         wait_until(lambda: is_ok(answer(self.port, path)), f"a 200 from {path}")
 
-    def edit(self, change: Callable[[Document], None]) -> None:
+    def edit(self, change: Callable[[Document], object]) -> None:
         """Edit atc.yml as editors do: write beside, rename over."""
         change(self.document)
         fresh = self.home / "atc.yml.new"

@@ -1,6 +1,7 @@
 """A small web application: answers every GET and POST with a short text, on the unix socket in SOCKET.
 
-BOOT is how many seconds of CPU its boot takes. Each POST of something that it has carried out is a byte in the file COUNT names, if any.
+BOOT is how many seconds of CPU its boot takes. Each POST of something that it has carried out is a byte in the file
+that COUNT names, if any.
 """
 
 from __future__ import annotations
