@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
-from typing import Any
-
-import jinja2
+from typing import TYPE_CHECKING, Any
 
 from atcgen.compiler.plan import Plan, TenantPlan
 from atcgen.compiler.quoting import ini_command_word, ini_value, nginx_word, shell_word
+
+if TYPE_CHECKING:
+    import jinja2
 
 Files = dict[str, str]
 Templates = Mapping[str, str]
@@ -49,6 +50,8 @@ def nginx_version(files: Files) -> str:
 
 
 def _environment(templates: Templates, finalize: Callable[[object], str]) -> jinja2.Environment:
+    import jinja2  # noqa: PLC0415 - the agent imports this module, and never renders
+
     def printed(value: object) -> str:
         if isinstance(value, jinja2.Undefined):
             str(value)  # raises, and names the variable
