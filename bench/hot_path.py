@@ -21,8 +21,8 @@ from bench.processes import children, cpu_seconds
 from bench.running import APPS, answer, atc, free_port, is_ok, program, scratch
 from bench.waiting import wait_until
 
-ROUNDS = 9
-REQUESTS = 12_000  # per round and variant
+ROUNDS = 31
+REQUESTS = 4_000  # per round and variant
 CONNECTIONS = 32
 BAR = 1.15
 
@@ -88,7 +88,7 @@ def run() -> Iterator[Figure]:
             stack.enter_context(_tenant("atc, one tenant of 1,000", others=999)),
         ]
         for each in variants:
-            each.client.flood(REQUESTS // 4)
+            each.client.flood(REQUESTS)
         rounds = [[each.measure() for each in variants] for _ in range(ROUNDS)]
     costs = list(zip(*rounds, strict=True))
     for variant, cost in zip(variants, costs, strict=True):
