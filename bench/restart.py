@@ -1,8 +1,8 @@
-"""Requests that are lost in twenty restarts under load: an edit of a tenant's env starts the new process beside the old
-one. Every POST has to be answered, and to be carried out once.
+"""Requests that are lost in restarts under load: an edit of a tenant's env starts the new process beside the old one.
+Every POST has to be answered, and to be carried out once.
 
-The tenants take turns, and one is restarted again only when the old process of its last restart is gone, which drains
-for as long as nginx keeps connections to it in its pool.
+Twenty restarts in turns: a tenant is restarted again only when the old process of its last restart is gone, which
+drains for as long as nginx keeps connections to it in its pool. Four in a row: one tenant, without that pause.
 """
 
 from __future__ import annotations
@@ -20,41 +20,51 @@ from bench.running import APPS, Atc, Document, answer, atc
 from bench.waiting import wait_until
 
 RESTARTS = 20
+RESTARTS_IN_A_ROW = 4
 TENANTS = ("a", "b", "c", "d", "e")
-POSTS, GETS = 1, 1  # clients of each kind and tenant
 _LISTENING = "00010000"  # a flag in the kernel's table
 
 
 def run() -> Iterator[Figure]:
     """The figures."""
+    yield from _figures("in turns", TENANTS, RESTARTS, clients=1, pause=True)
+    yield from _figures("in a row", TENANTS[:1], RESTARTS_IN_A_ROW, clients=4, pause=False)
+
+
+def _figures(name: str, tenants: tuple[str, ...], restarts: int, *, clients: int, pause: bool) -> Iterator[Figure]:
+    """`clients` of each kind work on each tenant; `pause` lets the old process end before the next restart."""
     app = {"start": f"{sys.executable} {APPS / 'small.py'}", "env": {"LISTEN": "${socket}", "COUNT": "${tenant.dir}/n"}}
-    document = {"app": app, "users": {"t": {"tenants": {each: {"env": {"WORD": "word-0"}} for each in TENANTS}}}}
+    document = {"app": app, "users": {"t": {"tenants": {each: {"env": {"WORD": "word-0"}} for each in tenants}}}}
     with atc(document) as running:
-        for tenant in TENANTS:
+        for tenant in tenants:
             running.wake(f"/t/{tenant}/")
-        clients = [
+        asking = [
             Client(running.port, method, f"/t/{tenant}/", kind, b"x" * 100 if method == "POST" else b"")
-            for tenant in TENANTS
-            for method, count in (("POST", POSTS), ("GET", GETS))
+            for tenant in tenants
+            for method in ("POST", "GET")
             for kind in (Kind.ONCE, Kind.RAW)
-            for _ in range(count)
+            for _ in range(clients)
         ]
-        with working(clients):
-            took = [_restart(running, TENANTS[each % len(TENANTS)], f"word-{each + 1}") for each in range(RESTARTS)]
-        carried_out = sum((running.home / f"data/t.{each}/n").stat().st_size for each in TENANTS)
+        took = []
+        with working(asking):
+            for number in range(restarts):
+                tenant = tenants[number % len(tenants)]
+                if pause:
+                    wait_until(lambda tenant=tenant: _listeners(running, tenant) == 1, "the old process's end", 60)  # type: ignore[misc]
+                took.append(_restart(running, tenant, f"word-{number + 1}"))
+        carried_out = sum((running.home / f"data/t.{each}/n").stat().st_size for each in tenants)
     for method in ("POST", "GET"):
         for kind in (Kind.ONCE, Kind.RAW):
-            count = total(clients, kind, method)
-            note = f"of {count.good + count.lost:,}; " + _why(count.failures)
-            yield Figure("restart", f"{method}s lost, {kind.value}", count.lost, "requests", 0, note.rstrip("; "))
-    answered = sum(total(clients, kind, "POST").good for kind in Kind)
-    yield Figure("restart", "POSTs carried out more than once", carried_out - answered, "requests", 0)
-    yield Figure("restart", "from edit to the new process answering", median(took) * 1000, "ms", note="under that load")
+            count = total(asking, kind, method)
+            note = f"of {count.good + count.lost:,}; {_why(count.failures)}".rstrip("; ")
+            yield Figure("restart", f"{name}: {method}s lost, {kind.value}", count.lost, "requests", 0, note)
+    extra = carried_out - sum(total(asking, kind, "POST").good for kind in Kind)
+    yield Figure("restart", f"{name}: POSTs carried out beyond those answered", extra, "requests", 0)
+    yield Figure("restart", f"{name}: from edit to the new process", median(took) * 1000, "ms", note="under that load")
 
 
 def _restart(running: Atc, tenant: str, word: str) -> float:
     """Restart a tenant by an edit; seconds until the new process carries out POSTs."""
-    wait_until(lambda: _listeners(running, tenant) == 1, "the end of the old process", 60)
 
     def say(document: Document) -> None:
         document["users"]["t"]["tenants"][tenant]["env"]["WORD"] = word
