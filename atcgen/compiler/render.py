@@ -81,6 +81,8 @@ def _comment(text: str) -> _Spelt:
 
 def _tenant_view(plan: Plan, tenant: TenantPlan) -> dict[str, Any]:
     return vars(tenant) | {
+        "url_keep": f"http://{tenant.pool_keep}",
+        "url_once": f"http://{tenant.pool_once}",
         "routes_others": not tenant.path and not tenant.host and bool(plan.replays),
         "include": f"hosts/{tenant.program}.conf",
     }
