@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install nginx run build test check format clean
+.PHONY: help install nginx run build test bench check format clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -35,6 +35,9 @@ build: install nginx ## write the configuration of examples/atc.yml to build/
 
 test: install nginx ## run every test
 	$(VENV)/bin/pytest
+
+bench: install nginx ## measure what atc costs; exit 1 when a bar is missed
+	$(VENV)/bin/python -m bench
 
 check: install ## lint and types, without writing
 	$(VENV)/bin/ruff check .

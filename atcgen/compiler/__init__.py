@@ -9,14 +9,14 @@ render.py   Plan -> files         templates print it, quoting.py spells it
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from atcgen.compiler.check import check
-from atcgen.compiler.lower import lower
-from atcgen.compiler.plan import Host, Plan
-from atcgen.compiler.render import Files, Templates, render
-from atcgen.compiler.source import parse
 from atcgen.diagnostics import Diagnostic, errors
 from atcgen.errors import Rejected
+
+if TYPE_CHECKING:
+    from atcgen.compiler.plan import Host, Plan
+    from atcgen.compiler.render import Files, Templates
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,12 @@ class Compiled:
 
 def compile_text(text: str, *, file: str, host: Host, templates: Templates) -> Compiled:
     """Compile an atc.yml. Raises `Rejected` with every problem, sorted by position."""
+    # The agent reads plans and never compiles: what only the compiler needs stays out of its memory.
+    from atcgen.compiler.check import check  # noqa: PLC0415
+    from atcgen.compiler.lower import lower  # noqa: PLC0415
+    from atcgen.compiler.render import render  # noqa: PLC0415
+    from atcgen.compiler.source import parse  # noqa: PLC0415
+
     document, problems = parse(text, file)
     config, more = check(document, host)
     puzzling = {each.position for each in problems}  # what is wrong with a value follows from how it was read

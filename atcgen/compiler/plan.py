@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -221,7 +221,7 @@ class Plan:
 
     def to_json(self) -> str:
         """The plan as text that `load` reads back."""
-        return json.dumps(asdict(self), indent=1)
+        return json.dumps(vars(self), default=vars, indent=1)
 
 
 def load(text: str) -> Plan:

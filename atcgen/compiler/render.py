@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, replace
-from typing import Any
-
-import jinja2
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from atcgen.compiler.plan import Plan, TenantPlan
 from atcgen.compiler.quoting import ini_command_word, ini_value, nginx_word, shell_word
+
+if TYPE_CHECKING:
+    import jinja2
 
 Files = dict[str, str]
 Templates = Mapping[str, str]
@@ -49,6 +50,8 @@ def nginx_version(files: Files) -> str:
 
 
 def _environment(templates: Templates, finalize: Callable[[object], str]) -> jinja2.Environment:
+    import jinja2  # noqa: PLC0415 - the agent imports this module, and never renders
+
     def printed(value: object) -> str:
         if isinstance(value, jinja2.Undefined):
             str(value)  # raises, and names the variable
@@ -77,10 +80,10 @@ def _comment(text: str) -> _Spelt:
 
 
 def _tenant_view(plan: Plan, tenant: TenantPlan) -> dict[str, Any]:
-    return asdict(tenant) | {
+    return vars(tenant) | {
+        "url_keep": f"http://{tenant.pool_keep}",
+        "url_once": f"http://{tenant.pool_once}",
         "routes_others": not tenant.path and not tenant.host and bool(plan.replays),
-        "caches_all": tenant.cache_zone == "all",
-        "caches_assets": tenant.cache_zone == "assets",
         "include": f"hosts/{tenant.program}.conf",
     }
 
@@ -98,7 +101,7 @@ def _nginx(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "host_tenants": [each for each in views if each["host"]],
         "has_root": any(not each["host"] and not each["path"] for each in views),
         "sends_files": any(each["sendfiles"] for each in views),
-        "pages": [asdict(each) | {"own": f"{paths.current}/nginx/{each.own}"} for each in plan.server.pages],
+        "pages": [vars(each) | {"own": f"{paths.current}/nginx/{each.own}"} for each in plan.server.pages],
         "nginx_error_log": f"{paths.logs}/nginx.error.log",
         "other_log": f"{paths.logs}/access/_other.log",
         "agent_upstream": f"unix:{paths.agent_socket}",
@@ -130,7 +133,7 @@ def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         return " ".join(ini_command_word(each) for each in words)
 
     programs = [
-        asdict(tenant)
+        vars(tenant)
         | {
             "command": _Spelt(command("/bin/sh", f"{launch}/{tenant.program}.sh") + " %(process_num)d"),
             "processes": PREPARE_SLOT + 1 if tenant.prepare else tenant.slots,
@@ -174,7 +177,7 @@ def _launch(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     }
     template = shell.get_template("supervisor/launch.sh.j2")
     for tenant in plan.tenants:
-        view = asdict(tenant) | {"niceness": str(tenant.niceness) if tenant.niceness else ""}
+        view = vars(tenant) | {"niceness": str(tenant.niceness) if tenant.niceness else ""}
         files = {
             "lock": f"{tenant.directory}/.prepare.lock",
             "pending": f"{tenant.directory}/.prepare.pending",

@@ -1,0 +1,1 @@
+"""The applications that tenants run while something is measured."""
