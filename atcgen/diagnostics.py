@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from enum import StrEnum
 
 
@@ -111,6 +110,8 @@ def closest(word: str, known: Iterable[str]) -> str:
 
     Sorted by likeness, then by name, so that the answer is stable.
     """
+    from difflib import SequenceMatcher  # noqa: PLC0415 - the agent never needs it
+
     scored = ((SequenceMatcher(None, word.lower(), each.lower()).ratio(), each) for each in known)
     near = sorted(((-score, each) for score, each in scored if score > 0.7))
     return f"did you mean '{near[0][1]}'?" if near else ""

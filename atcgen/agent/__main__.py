@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import socket
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 from atcgen.agent import observe
 from atcgen.agent.apply import Applier
 from atcgen.agent.control import control, control_socket
+from atcgen.agent.events import follow_events
 from atcgen.agent.http import Answer, Request, serve
 from atcgen.agent.service import Service
 from atcgen.agent.shutdown import dismiss_the_rest, shut_down
@@ -32,7 +31,14 @@ async def run(current: Path) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, done.set)
-    _listen_to_events(plan.paths.events_socket, service, ending)
+
+    def happened(name: str, fields: dict[str, str]) -> None:
+        if name == "SUPERVISOR_STATE_CHANGE_STOPPING":
+            ending.set()
+        else:
+            observe.process_event(service, name, fields)
+
+    follow_events(plan.paths.events, happened)
     await observe.resume(service)
     applier = Applier(service)
     door = await serve(socket.socket(fileno=0), lambda request: _wake(service, request))
@@ -63,25 +69,6 @@ async def _wake(service: Service, request: Request) -> Answer:
     if verdict == "ready":
         return Answer(204)
     return Answer(403, {"X-Atc-Verdict": verdict, "X-Atc-Retry-After": str(max(1, round(retry)))})
-
-
-def _listen_to_events(path: str, service: Service, ending: asyncio.Event) -> None:
-    with suppress(FileNotFoundError):
-        os.unlink(path)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    sock.bind(path)
-
-    def readable() -> None:
-        with suppress(BlockingIOError):
-            while True:
-                name, _, payload = sock.recv(65_536).decode(errors="replace").partition(" ")
-                if name == "SUPERVISOR_STATE_CHANGE_STOPPING":
-                    ending.set()
-                    continue
-                fields = dict(each.partition(":")[::2] for each in payload.split())
-                observe.process_event(service, name, fields)
-
-    asyncio.get_running_loop().add_reader(sock.fileno(), readable)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ class Applier:
         reloads = before[_VERSION] != after[_VERSION]
         if reloads:
             log_file = Path(plan.paths.logs, "nginx.error.log")
-            await asyncio.to_thread(nginx.test, fresh.path / "nginx/nginx.conf", log_file)
+            await asyncio.to_thread(nginx.test, fresh.path / "nginx/nginx.conf", plan.server, log_file)
         activate(state, fresh)
         try:
             changed = await self._introduce(load(after["plan.json"]), before, after)

@@ -41,7 +41,7 @@ def command(
         raise Unavailable(problem, hint="server.http_port or HTTP_PORT says which port, server.bind which address")
     make_state_directories(plan)
     generation = store(home, compiled.files, plan.owners())
-    nginx.test(generation.path / "nginx/nginx.conf", Path(plan.paths.logs, "nginx.error.log"))
+    nginx.test(generation.path / "nginx/nginx.conf", plan.server, Path(plan.paths.logs, "nginx.error.log"))
     activate(home, generation)
     prune(home)
     _start_console(home)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from atcgen.compiler.schema import Server
 from atcgen.compiler.sentences import choices, code, must
-from atcgen.diagnostics import Code, Diagnostic, Position, closest
+from atcgen.diagnostics import Code, Diagnostic, Position, Severity, closest
 
 # Keys that older programs read from the environment; the others are atc's own and are written in the file.
 OVERRIDABLE = (
@@ -36,16 +36,21 @@ OVERRIDABLE = (
 )
 # What thruster would do, and nobody would notice that it is not done.
 _ENCRYPTS = ("TLS_DOMAIN", "TLS_LOCAL")
+_PREFIX = "THRUSTER_"
 _INTEGER = re.compile(r"-?[0-9]{1,30}")
 _BOOLEANS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False, "": False}
 
 
 def override_server(server: Server, environ: Mapping[str, str]) -> tuple[Server, list[Diagnostic]]:
-    """The server section with what the environment says; a bad value is an error that names its variable."""
+    """The server section with what the environment says.
+
+    A bad value is an error where the variable has its prefix. One without may be meant for another program (`DEBUG=*`),
+    so it is a warning, and the file's value stays.
+    """
     problems: list[Diagnostic] = []
     values: dict[str, Any] = {key: getattr(server, key) for key in server.model_fields_set}
     for key in OVERRIDABLE:
-        name = next((each for each in (f"THRUSTER_{key.upper()}", key.upper()) if each in environ), None)
+        name = next((each for each in (f"{_PREFIX}{key.upper()}", key.upper()) if each in environ), None)
         if name is None:
             continue
         value = _typed(key, environ[name])
@@ -55,7 +60,8 @@ def override_server(server: Server, environ: Mapping[str, str]) -> tuple[Server,
             error = rejected.errors()[0]
             said = f"{environ[name]!r} {must(error)}"
             hint = closest(environ[name], choices(error))
-            problems.append(Diagnostic(Position(f"${name}", 1, 1), said, code(error), hint=hint))
+            severity = Severity.ERROR if name.startswith(_PREFIX) else Severity.WARNING
+            problems.append(Diagnostic(Position(f"${name}", 1, 1), said, code(error), severity, hint))
         else:
             values[key] = value
     return Server.model_validate(values), problems
@@ -64,7 +70,7 @@ def override_server(server: Server, environ: Mapping[str, str]) -> tuple[Server,
 def refuse_encryption(environ: Mapping[str, str]) -> Iterator[Diagnostic]:
     """Variables by which thruster is told to serve HTTPS itself: atc leaves that to what stands in front of it."""
     for key in _ENCRYPTS:
-        for name in (f"THRUSTER_{key}", key):
+        for name in (f"{_PREFIX}{key}", key):
             if environ.get(name):
                 said = f"{environ[name]!r}: atc does not fetch certificates or serve HTTPS itself"
                 hint = "unset it, and let a proxy in front of atc, or the platform's, do that"
@@ -75,4 +81,6 @@ def _typed(key: str, text: str) -> Any:
     field = Server.model_fields[key]
     if field.annotation in (bool, bool | None):
         return _BOOLEANS.get(text.strip().lower(), text)
+    if key == "log_level":
+        return text.strip().lower()
     return int(text) if _INTEGER.fullmatch(text.strip()) else text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from atcgen.compiler.plan import Plan, Remote, TenantPlan
 
@@ -26,8 +26,8 @@ class Explanation:
 
 def explain(plan: Plan, url: str) -> Explanation:
     """Explain a URL, or a path alone; a host without a scheme is taken for a path."""
-    parts = urlsplit(url)
-    host, path = (parts.hostname or "").lower(), parts.path or "/"
+    parts = urlsplit(url if "://" in url else f"///{url.removeprefix('/')}")
+    host, path = (parts.hostname or "").lower(), resolved(parts.path or "/")
     if plan.server.health_check_path and path == plan.server.health_check_path:
         return Explanation(url, "health", "", "nginx", "", "server.health_check_path is answered without waking anyone")
     for tenant in plan.tenants:
@@ -37,6 +37,19 @@ def explain(plan: Plan, url: str) -> Explanation:
         if remote.host and remote.host == host:
             return _replayed(url, remote, f"its host is {host}")
     return _by_path(plan, url, path)
+
+
+def resolved(path: str) -> str:
+    """A path as nginx compares it: escapes decoded, `.` and `..` followed, doubled slashes merged."""
+    segments: list[str] = []
+    given = unquote(path, errors="replace").split("/")[1:]
+    for each in given:
+        if each == "..":
+            del segments[-1:]
+        elif each not in ("", "."):
+            segments.append(each)
+    is_directory = given[-1] in ("", ".", "..")
+    return "/" + "/".join(segments) + ("/" if is_directory and segments else "")
 
 
 def _by_path(plan: Plan, url: str, path: str) -> Explanation:

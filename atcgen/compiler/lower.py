@@ -74,7 +74,6 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
         paths=paths,
         server=server_plan(config, host, names, len(remotes), alone=_is_alone(config)),
         python=host.python,
-        listener=host.listener,
         tenants=tenants,
         remotes=remotes,
         replays=tuple(Replay(user, target) for user, target in sorted(homes.items()) if target),

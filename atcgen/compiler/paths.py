@@ -22,7 +22,7 @@ def state_paths(state: str) -> Paths:
         nginx_status=f"{run}/nginx.sock",
         agent_socket=f"{run}/agent.sock",
         control_socket=f"{run}/control.sock",
-        events_socket=f"{run}/events.sock",
+        events=f"{run}/events",
         supervisor_socket=f"{run}/supervisor.sock",
         supervisor_pid=f"{run}/supervisor.pid",
     )

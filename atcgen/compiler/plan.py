@@ -29,7 +29,6 @@ class Host:
     has_ipv6: bool = False
     nginx_version: tuple[int, ...] = ()  # of the installed one; () when none is, and then only what all know is used
     python: str = "python3"
-    listener: str = ""  # the script that hands supervisord's events to the agent
     region: str | None = None
     instance: str | None = None
     secret: str = field(default="", repr=False)  # the master secret of this installation
@@ -152,6 +151,7 @@ class ServerPlan:
     read_timeout: int
     write_timeout: int
     response_timeout: int
+    error_log_option: bool  # does the installed nginx know -e?
     keepalive_min_timeout: int  # 0: the installed nginx does not know it
     pool_lifetime: int  # 0: the installed nginx does not know it
     max_request_body: int
@@ -187,7 +187,7 @@ class Paths:
     nginx_status: str
     agent_socket: str
     control_socket: str
-    events_socket: str
+    events: str  # a named pipe
     supervisor_socket: str
     supervisor_pid: str
 
@@ -205,7 +205,6 @@ class Plan:
     paths: Paths
     server: ServerPlan
     python: str
-    listener: str
     tenants: tuple[TenantPlan, ...]
     remotes: tuple[Remote, ...]
     replays: tuple[Replay, ...]  # by first segment of the path

@@ -151,7 +151,7 @@ def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "agent_socket": f"unix://{plan.paths.agent_socket}",
         "worker_user": plan.server.worker_user,
         "agent_command": _Spelt(command("/bin/sh", f"{launch}/_agent.sh") + " %(process_num)d"),
-        "listener_command": _Spelt(command(plan.python, "-I", "-S", plan.listener, plan.paths.events_socket)),
+        "listener_command": _Spelt(command("/bin/sh", f"{launch}/_events.sh")),
         "nginx_command": _Spelt(command("/bin/sh", f"{launch}/_nginx.sh")),
         "kill_timeout": max(1, round(plan.server.kill_timeout)),
         "agent_log": f"{logs}/agent.log",
@@ -169,6 +169,7 @@ def _launch(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     context = {
         "comment": _comment,
         "paths": plan.paths,
+        "server": plan.server,
         "python": plan.python,
         "nginx": "nginx",
         "configuration": f"{plan.paths.current}/nginx/nginx.conf",
@@ -184,5 +185,5 @@ def _launch(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
             "prepared": f"{tenant.directory}/.prepared",
         }
         yield f"launch/{tenant.program}.sh", template.render(context | files | {"tenant": view})
-    for name in ("nginx", "agent"):
+    for name in ("nginx", "agent", "events"):
         yield f"launch/_{name}.sh", shell.get_template(f"supervisor/{name}.sh.j2").render(context)

@@ -112,7 +112,12 @@ class Server(Section):
         description="How long a request waits for a tenant that starts before it gets the waiting page.",
     )
     max_waiting: int = Field(1000, ge=1, le=100_000, description="How many requests may wait for one tenant.")
-    boots: int = Field(0, ge=0, le=1000, description="How many tenants may boot at once; 0 is one per processor.")
+    boots: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="How many tenants may boot at once; 0 is one less than the processors, and at least one.",
+    )
     kill_timeout: Duration = Field(
         5, ge=1, le=300, description="How long the platform waits after SIGTERM; all tenants stop within it."
     )

@@ -14,6 +14,8 @@ def make_state_directories(plan: Plan) -> None:
     paths = plan.paths
     for each in (paths.run, f"{paths.logs}/access", f"{paths.logs}/tenants", paths.tmp, paths.cache):
         Path(each).mkdir(parents=True, exist_ok=True)
+    if not Path(paths.events).is_fifo():
+        os.mkfifo(paths.events, 0o600)
 
 
 def make_tenant_directories(plan: TenantPlan, worker_user: str) -> None:

@@ -21,7 +21,6 @@ from atcgen.errors import Unavailable
 from atcgen.system.connections import listening_ports
 
 _NEEDED = ("http_auth_request_module", "http_realip_module", "http_gzip_static_module", "http_stub_status_module")
-_LISTENER = Path(__file__).resolve().parent.parent / "agent" / "listener.py"
 
 
 def gather_host(
@@ -52,7 +51,6 @@ def gather_host(
         has_ipv6=_has_ipv6(),
         nginx_version=nginx_version() if serving or shutil.which("nginx") else (),
         python=sys.executable,
-        listener=str(_LISTENER),
         region=region or environ.get("FLY_REGION"),
         instance=instance or environ.get("FLY_MACHINE_ID"),
         secret=master_secret(state),

@@ -9,15 +9,17 @@ import subprocess
 import time
 from pathlib import Path
 
+from atcgen.compiler.plan import ServerPlan
 from atcgen.errors import ApplyError, NginxRefused
 from atcgen.system.logs import tail_since
 
 _PATIENCE = 10.0
 
 
-def test(configuration: Path, error_log: Path) -> None:
+def test(configuration: Path, server: ServerPlan, error_log: Path) -> None:
     """Raise `NginxRefused` when nginx does not accept a configuration."""
-    words = ["nginx", "-t", "-q", "-c", str(configuration), "-e", str(error_log)]
+    words = ["nginx", "-t", "-q", "-c", str(configuration)]
+    words += ["-e", str(error_log)] if server.error_log_option else []
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         raise NginxRefused(done.stderr.strip(), hint="please report this: the file passed every check")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import http.client
+import socket
 import xmlrpc.client
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from supervisor.xmlrpc import Faults, SupervisorTransport
-
 from atcgen.errors import ApplyError, Unavailable
 
-RUNNING = 20  # supervisor.states.ProcessStates.RUNNING
-STARTING = 10
+# Faults of supervisor.xmlrpc, which would cost the agent four megabytes to import.
+_BAD_NAME = 10
+_ALREADY_STARTED = 60
+_NOT_RUNNING = 70
+_ALREADY_ADDED = 90
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,29 @@ class Process:
         return self.pid > 0
 
 
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("supervisord")
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(self._path)
+
+
+class _Transport(xmlrpc.client.Transport):
+    """XML-RPC over it."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: object) -> http.client.HTTPConnection:
+        return _Connection(self._path)
+
+
 class Supervisor:
     """A connection per call: none is kept that could break."""
 
@@ -38,22 +64,19 @@ class Supervisor:
         self._socket = socket
 
     def _call(self, method: str, *arguments: Any) -> Any:
-        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
-        proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
-        try:
-            return getattr(proxy.supervisor, method)(*arguments)
-        except (OSError, xmlrpc.client.ProtocolError) as problem:
-            raise Unavailable(f"supervisord does not answer: {problem}") from None
-        finally:
-            transport.close()
+        with xmlrpc.client.ServerProxy("http://supervisord", transport=_Transport(self._socket)) as proxy:
+            try:
+                return getattr(proxy.supervisor, method)(*arguments)
+            except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as problem:
+                raise Unavailable(f"supervisord does not answer: {problem}") from None
 
     def start(self, group: str, slot: int) -> None:
         """Spawn a process; nothing happens when it is up already."""
-        self._ignoring(Faults.ALREADY_STARTED, "startProcess", f"{group}:{slot}", False)
+        self._ignoring(_ALREADY_STARTED, "startProcess", f"{group}:{slot}", False)
 
     def stop(self, group: str, slot: int) -> None:
         """Signal a process to end, and kill it later if it does not; nothing happens when it is down."""
-        self._ignoring(Faults.NOT_RUNNING, "stopProcess", f"{group}:{slot}", False)
+        self._ignoring(_NOT_RUNNING, "stopProcess", f"{group}:{slot}", False)
 
     def _ignoring(self, fault: int, method: str, *arguments: Any) -> None:
         try:
@@ -89,8 +112,8 @@ class Supervisor:
 
     def add(self, group: str) -> None:
         """Take a group from the configuration."""
-        self._ignoring(Faults.ALREADY_ADDED, "addProcessGroup", group)
+        self._ignoring(_ALREADY_ADDED, "addProcessGroup", group)
 
     def remove(self, group: str) -> None:
         """Forget a group whose processes are down."""
-        self._ignoring(Faults.BAD_NAME, "removeProcessGroup", group)
+        self._ignoring(_BAD_NAME, "removeProcessGroup", group)

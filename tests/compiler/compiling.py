@@ -23,7 +23,6 @@ def machine(environ: Mapping[str, str] | None = None, **facts: Any) -> Host:
         "open_files": 4096,
         "nginx_version": (1, 27, 4),
         "secret": "secret",
-        "listener": "/srv/atc/listener.py",
     }
     return Host(environ=dict(environ or {}), **(usual | facts))
 
