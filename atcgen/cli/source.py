@@ -56,7 +56,7 @@ def state_directory(file: Path, state: Path | None) -> Path:
     """The one named, or `.atc` beside the file; where that cannot be written, one of its own among temporary files."""
     if state is not None:
         return state.resolve()
-    base = file.resolve().parent
+    base = file.absolute().parent
     beside = base / ".atc"
     if beside.is_dir() or os.access(base, os.W_OK):
         return beside
@@ -83,7 +83,7 @@ def compile_file(
 ) -> Compiled:
     """Compile a file for this machine; one that does not exist says nothing. Messages name it as `called`."""
     host = gather_host(
-        file.resolve().parent,
+        file.absolute().parent,
         state_directory(file, state),
         os.environ,
         command=command,

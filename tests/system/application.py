@@ -31,6 +31,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     """Answers by the last segment of the path."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one write for headers and body: an answer that has begun cannot be given again
 
     def address_string(self) -> str:
         return "-"
@@ -126,6 +127,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Connection", "Upgrade")
         self.send_header("Sec-WebSocket-Accept", base64.b64encode(hashlib.sha1(key.encode()).digest()).decode())
         self.end_headers()
+        self.wfile.flush()
         self.close_connection = True
         while data := self.connection.recv(4096):
             self.connection.sendall(data)
