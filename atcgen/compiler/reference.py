@@ -81,6 +81,11 @@ cache, and on the port `server.target_port` unless it mentions `${socket}`.
 Where `start` is empty it is `bin/rails server`, and an empty `prepare` beside it `bin/rails db:prepare`. Without
 `databases` there is one: `db.sqlite3`, or in the form of routes the route's `database` with `.sqlite3`.
 """
+_OVERRIDES = """\
+Thruster's and fly-atc's. The one with the prefix wins over the plain one, and both win over the file. True is `1`, `t`
+or `true`, false `0`, `f`, `false` or nothing. A bad value is an error where the variable has its prefix; one without
+may be meant for another program, so it is a warning, and the file's value stays.
+"""
 _USERS = """\
 app:
   start: bin/serve --socket ${socket}
@@ -257,15 +262,14 @@ def _variables() -> Iterator[str]:
         yield f"| `${{{name}}}` | {_cell(meaning)} |"
     yield "| `${ENV:NAME}` | the environment variable NAME of atc itself |"
     yield ""
-    yield "In `root`, `volume`, `bad_gateway_page` and `error_pages` there is `${ENV:NAME}` alone."
+    yield "In `root`, `static`, `volume`, `bad_gateway_page` and `error_pages` there is `${ENV:NAME}` alone."
     yield ""
 
 
 def _overrides() -> Iterator[str]:
     yield "## Environment variables that override `server`"
     yield ""
-    yield "Thruster's and fly-atc's. The one with the prefix wins over the plain one, and both win over the file. A bad"
-    yield "value is an error that names its variable; true is `1`, `t` or `true`, false `0`, `f`, `false` or nothing."
+    yield from _OVERRIDES.splitlines()
     yield ""
     yield "| key | variables |"
     yield "|---|---|"

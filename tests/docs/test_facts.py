@@ -118,16 +118,35 @@ def test_what_is_filled_in_is_what_the_page_says() -> None:
     assert dict(route.env)["DATABASE_URL"] == f"sqlite3:{route.databases[0]}"
 
 
-@pytest.mark.parametrize("key", ["start", "prepare", "release", "env", "root", "health"])
-def test_variables_stand_where_the_page_says(key: str) -> None:
-    """All of them in commands, `release` and `env`; the environment alone in `root`; nowhere else."""
-    value = "{A: '${tenant.id}'}" if key == "env" else "'/${tenant.id}'"
-    codes = {each.code for each in complaints(f"app: {{{key}: {value}}}")}
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("app: {start: '%s'}", "all"),
+        ("app: {prepare: '%s'}", "all"),
+        ("app: {release: '%s'}", "all"),
+        ("app: {env: {A: '%s'}}", "all"),
+        ("app: {root: '%s'}", "environment"),
+        ("app: {static: {assets: '%s'}}", "environment"),
+        ("storage: {volume: '%s'}", "environment"),
+        ("server: {bad_gateway_page: '%s'}", "environment"),
+        ("server: {error_pages: {'404': '%s'}}", "environment"),
+    ],
+)
+def test_variables_stand_where_the_page_says(text: str, names: str) -> None:
+    """All of them in commands, `release` and `env`; the environment alone in names of files."""
+    host = machine({"NAME": "value"})
 
-    assert codes == {
-        "root": {Code.UNKNOWN_VARIABLE},
-        "health": {Code.BAD_VALUE},
-    }.get(key, set())
+    assert complaints(text % "${ENV:NAME}", host) == ()
+    codes = {each.code for each in complaints(text % "${tenant.id}", host)}
+    assert (Code.UNKNOWN_VARIABLE in codes) is (names == "environment")
+
+
+@pytest.mark.parametrize(("name", "severity"), [("HTTP_PORT", "warning"), ("THRUSTER_HTTP_PORT", "error")])
+def test_a_bad_variable_is_what_the_page_says(name: str, severity: str) -> None:
+    """It depends on the prefix."""
+    (said,) = complaints("{}", machine({name: "many"}))
+
+    assert said.severity == severity
 
 
 # operations.md
