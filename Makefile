@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install nginx run build test bench check format clean
+.PHONY: help install nginx run build test bench check format docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -45,6 +45,9 @@ check: install ## lint and types, without writing
 
 format: install ## format the code
 	$(VENV)/bin/ruff check --fix .
+
+docs: install ## write the pages of docs/ that are made from the code
+	$(VENV)/bin/atc reference docs
 
 clean: ## remove what was installed and generated
 	rm -rf $(VENV) $(CALENDAR)/.venv .atc build dist

@@ -24,8 +24,9 @@ _COMMANDS = {
     "logs": "atcgen.cli.control:logs",
     "schema": "atcgen.cli.schema",
     "store": "atcgen.cli.store",
+    "reference": "atcgen.cli.reference",
 }
-_INTERNAL = {"store"}
+_INTERNAL = {"store", "reference"}
 
 
 class _LateCommands(click.Group):
