@@ -16,7 +16,7 @@ from atcgen.agent.lifecycle import State
 from atcgen.agent.service import Service
 from atcgen.compiler.render import PREPARE_SLOT
 from atcgen.system.connections import open_connections
-from atcgen.system.logs import rotate_access_logs
+from atcgen.system.logs import rotate_nginx_logs
 
 log = logging.getLogger("atc.agent")
 
@@ -113,14 +113,14 @@ def _resume(service: Service, keeper: Keeper, slots: set[int]) -> None:
 
 
 async def watch_idleness(service: Service) -> None:
-    """Once a second, stop tenants that nobody used for their idle time; once a minute, rotate access logs."""
+    """Once a second, stop tenants that nobody used for their idle time; once a minute, rotate the logs of nginx."""
     rotated = time.monotonic()
     while True:
         await asyncio.sleep(1)
         stop_idle(service, time.time())
         if time.monotonic() - rotated >= _ROTATION_INTERVAL:
             rotated = time.monotonic()
-            await asyncio.to_thread(rotate_access_logs, service.plan.paths)
+            await asyncio.to_thread(rotate_nginx_logs, service.plan.paths)
 
 
 def stop_idle(service: Service, now: float) -> None:

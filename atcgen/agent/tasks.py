@@ -7,6 +7,8 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from atcgen.errors import AtcError
+
 log = logging.getLogger("atc.agent")
 
 
@@ -25,5 +27,8 @@ class Tasks:
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
-        if not task.cancelled() and task.exception():
-            log.error("a task crashed", exc_info=task.exception())
+        problem = None if task.cancelled() else task.exception()
+        if isinstance(problem, AtcError):
+            log.error("a task gave up: %s", problem)
+        elif problem:
+            log.error("a task crashed", exc_info=problem)

@@ -61,7 +61,7 @@ def program_entries(text: str) -> dict[str, str]:
     entries = {}
     for section in effective(text).split("[program:")[1:]:
         name, _, body = section.partition("]")
-        entries[name] = body
+        entries[name] = body.strip()
     return entries
 
 

@@ -21,10 +21,6 @@ from atcgen.compiler.sentences import choices, code, must
 from atcgen.compiler.source import Document, Path
 from atcgen.diagnostics import Code, Diagnostic, closest
 
-# Keys whose values may hold `${...}`, and those of them where only `${ENV:NAME}` means something.
-_TEXTS = ("start", "prepare", "release", "root", "volume", "bad_gateway_page")
-_ENVIRONMENT_ONLY = ("root", "volume", "bad_gateway_page")
-
 
 def check(document: Document, host: Host) -> tuple[Config | None, list[Diagnostic]]:
     """The validated config, or None when it has errors; and everything there is to say."""
@@ -129,19 +125,41 @@ def keys_of(section: type[BaseModel] | None) -> list[str]:
 def _variables(document: Document, host: Host) -> Iterator[Diagnostic]:
     """Every `${...}` must name something, and every command must be one a shell could read."""
     for path, text in _walk(document.data, ()):
-        key = path[-1]
-        if path[:-1] == ("server", "error_pages") or "static" in path[-3:]:
-            yield from _unknown(document, path, text, host, only_environment=True)
-        elif path[-2:-1] == ("env",):
-            yield from _unknown(document, path, text, host, only_environment=False)
-        elif key in _TEXTS:
-            yield from _unknown(document, path, text, host, only_environment=key in _ENVIRONMENT_ONLY)
-        if key in ("start", "prepare") and "app" in path:
+        known = _known(path)
+        if known is not None:
+            yield from _unknown(document, path, text, host, known)
+        if _in_app(path)[:1] in (("start",), ("prepare",)):
             try:
                 shlex.split(text)
             except ValueError as problem:
                 where = document.value_at(path)
                 yield Diagnostic(where, f"{_dotted(path)}: {str(problem).lower()}", Code.BAD_VALUE)
+
+
+def _level(path: Path) -> Path:
+    """The rest of a path below the tenant, the user, the route or the file it belongs to."""
+    if path[0] == "users":
+        return path[4:] if path[2:3] == ("tenants",) else path[2:]
+    return path[2:] if path[0] == "routes" else path
+
+
+def _in_app(path: Path) -> Path:
+    """The rest of a path below an `app` section; nothing for any other."""
+    rest = _level(path)
+    return rest[1:] if rest[:1] == ("app",) else ()
+
+
+def _known(path: Path) -> list[str] | None:
+    """The variables a value may name besides those of the environment; None where `${` means nothing."""
+    app = _in_app(path)
+    if _level(path)[:1] == ("env",) or app[:1] in (("env",), ("start",)):
+        return list(interpolate.VARIABLES)
+    if app[:1] in (("prepare",), ("release",)):
+        return [each for each in interpolate.VARIABLES if each != "socket"]
+    is_page = path[:2] in (("server", "error_pages"), ("server", "bad_gateway_page"))
+    if is_page or path == ("storage", "volume") or app[:1] in (("root",), ("static",)):
+        return []
+    return None
 
 
 def _walk(data: Any, path: Path) -> Iterator[tuple[Path, str]]:
@@ -156,8 +174,7 @@ def _walk(data: Any, path: Path) -> Iterator[tuple[Path, str]]:
         yield path, data
 
 
-def _unknown(document: Document, path: Path, text: str, host: Host, *, only_environment: bool) -> Iterator[Diagnostic]:
-    known = [] if only_environment else list(interpolate.VARIABLES)
+def _unknown(document: Document, path: Path, text: str, host: Host, known: list[str]) -> Iterator[Diagnostic]:
     for name in interpolate.names(text):
         variable = interpolate.environment_name(name)
         where = document.value_at(path)

@@ -18,7 +18,7 @@ def state_paths(state: str) -> Paths:
         tmp=f"{state}/tmp",
         cache=f"{state}/cache",
         nginx_pid=f"{run}/nginx.pid",
-        nginx_group=f"{run}/nginx.group",
+        nginx_locks=f"{run}/nginx",
         nginx_status=f"{run}/nginx.sock",
         agent_socket=f"{run}/agent.sock",
         control_socket=f"{run}/control.sock",

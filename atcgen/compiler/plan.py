@@ -183,7 +183,7 @@ class Paths:
     tmp: str
     cache: str
     nginx_pid: str
-    nginx_group: str
+    nginx_locks: str  # a directory
     nginx_status: str
     agent_socket: str
     control_socket: str

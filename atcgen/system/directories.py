@@ -12,7 +12,7 @@ from atcgen.compiler.plan import Plan, TenantPlan
 def make_state_directories(plan: Plan) -> None:
     """Everything that nginx, supervisord and the agent expect to be there."""
     paths = plan.paths
-    for each in (paths.run, f"{paths.logs}/access", f"{paths.logs}/tenants", paths.tmp, paths.cache):
+    for each in (paths.run, paths.nginx_locks, f"{paths.logs}/access", f"{paths.logs}/tenants", paths.tmp, paths.cache):
         Path(each).mkdir(parents=True, exist_ok=True)
     if not Path(paths.events).is_fifo():
         os.mkfifo(paths.events, 0o600)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
+import fcntl
 import socket
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def address_problem(plan: Plan) -> str:
 
     Workers that a killed nginx left behind do not count: the new one takes over from them.
     """
-    if _left_behind(Path(plan.paths.nginx_group)):
+    if _left_behind(Path(plan.paths.nginx_locks)):
         return ""
     for each in plan.server.listen:
         host, _, port = each.rpartition(":")
@@ -39,17 +39,15 @@ def _said(problem: OSError) -> str:
     }.get(problem.errno or 0, problem.strerror or "unknown")
 
 
-def _left_behind(groups_file: Path) -> bool:
-    try:
-        groups = [int(each) for each in groups_file.read_text(encoding="ascii").split()]
-    except (OSError, ValueError):
-        return False
-    return any(_lives(each) for each in groups)
+def _left_behind(locks: Path) -> bool:
+    """Does an nginx of this state directory live? It holds the lock on its file."""
+    return any(_is_held(each) for each in locks.glob("*"))
 
 
-def _lives(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except OSError:
-        return False
-    return True
+def _is_held(lock: Path) -> bool:
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False

@@ -13,7 +13,7 @@ from atcgen.compiler.render import PREPARE_SLOT
 PREPARE_LOG_SLOTS = (PREPARE_SLOT, 0, 1)  # in the order in which they are usually written
 _LINES = 20
 _BYTES = 4_000
-ACCESS_LOG_LIMIT = 10 * 1024**2  # bytes; one older file of that size is kept
+NGINX_LOG_LIMIT = 10 * 1024**2  # bytes; one older file of that size is kept
 
 
 def tenant_log(plan: TenantPlan, slot: int) -> Path:
@@ -42,9 +42,10 @@ def tail_since(file: Path, offset: int) -> str:
     return "\n".join(text.strip().splitlines()[-_LINES:])
 
 
-def rotate_access_logs(paths: Paths, limit: int = ACCESS_LOG_LIMIT) -> int:
-    """Rename the access logs above a limit in bytes and let nginx open new ones; how many there were."""
-    large = [each for each in Path(paths.logs, "access").glob("*.log") if size_of(each) > limit]
+def rotate_nginx_logs(paths: Paths, limit: int = NGINX_LOG_LIMIT) -> int:
+    """Rename the logs of nginx above a limit in bytes and let nginx open new ones; how many there were."""
+    files = [*Path(paths.logs, "access").glob("*.log"), Path(paths.logs, "nginx.error.log")]
+    large = [each for each in files if size_of(each) > limit]
     for each in large:
         each.replace(each.with_suffix(".log.1"))
     if large:

@@ -83,7 +83,7 @@ class Supervisor:
             self._call(method, *arguments)
         except xmlrpc.client.Fault as problem:
             if problem.faultCode != fault:
-                raise
+                raise Unavailable(f"supervisord refused {method}: {problem.faultString}") from None
 
     def processes(self) -> list[Process]:
         """Every process there is."""

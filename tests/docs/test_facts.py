@@ -24,7 +24,7 @@ from atcgen.compiler.schema import Server
 from atcgen.diagnostics import Code
 from atcgen.errors import ApplyError, Rejected, Unavailable
 from atcgen.system.generations import KEPT
-from atcgen.system.logs import ACCESS_LOG_LIMIT
+from atcgen.system.logs import NGINX_LOG_LIMIT
 from tests.compiler.compiling import compiled, complaints, machine
 from tests.docs.pages import ROOT, cells
 from tests.docs.transitions import transitions
@@ -87,7 +87,7 @@ def test_numbers_in_the_text_are_those_of_the_code() -> None:
     text = " ".join((ARCHITECTURE.read_text("utf-8") + OPERATIONS.read_text("utf-8")).split())
 
     assert (f"{SETTLE * 1000:g} ms pass" in text, KEPT, "the last five" in text) == (True, 5, True)
-    assert (ACCESS_LOG_LIMIT, "10 MB and one older" in text) == (10 * 1024**2, True)
+    assert (NGINX_LOG_LIMIT, "10 MB and one older" in text) == (10 * 1024**2, True)
     assert (CRASHES_FORGIVEN, "after four in a row" in text) == (3, True)
     assert (backoff(1), backoff(2), LONGEST_BACKOFF, "from one second to one minute" in text) == (1, 2, 60, True)
     files = compiled("app: {start: x}").files
