@@ -119,9 +119,11 @@ async def stop(keeper: Keeper, slot: int, machine: Machine) -> life.Event | None
     try:
         if keeper.plan.prepare:
             await asyncio.to_thread(machine.supervisor.stop, program, PREPARE_SLOT)
-        await asyncio.to_thread(machine.supervisor.stop, program, slot)
         process = await asyncio.to_thread(machine.supervisor.process, program, slot)
+        if not process.is_up:
+            return life.Exited(machine.clock(), slot, "stopped")
+        await asyncio.to_thread(machine.supervisor.stop, program, slot)
     except _TROUBLE as problem:
         log.error("tenant.stop_failed tenant=%s reason=%s", keeper.plan.id, problem)
         return None
-    return None if process.is_up else life.Exited(machine.clock(), slot, "stopped")
+    return None

@@ -44,6 +44,20 @@ def test_a_changed_environment_restarts_the_tenant_without_loss(atc: Atc) -> Non
     assert {200} == {status for status, _ in answers}
 
 
+def test_changes_in_a_row_all_come_into_force(atc: Atc) -> None:
+    """Each waits for the process that the one before retired; the last one wins, and nobody is lost."""
+    atc.pid("/a/x/")
+    with Hammering(atc.port, "/a/x/", clients=8) as hammering:
+        atc.edit("x: {}", "x: {env: {WORD: w0}}")
+        for number in range(3):
+            word = f'"WORD": "w{number}"'
+            wait_until(lambda word=word: word in atc.ask("/a/x/environment").text)  # type: ignore[misc]
+            atc.edit(f"w{number}", f"w{number + 1}")
+        wait_until(lambda: '"WORD": "w3"' in atc.ask("/a/x/environment").text)
+
+    assert hammering.failures == []
+
+
 def test_clients_of_other_tenants_do_not_notice_edits(atc: Atc) -> None:
     """Fifty clients go on while tenants are added, renamed, removed and changed: none of their requests fails."""
     atc.pid("/a/x/")
