@@ -24,6 +24,7 @@ from atcgen.system.supervisor import Supervisor
 
 log = logging.getLogger("atc.agent")
 
+_POLITE = 5.0  # seconds for which a boot takes only what others leave, lest it never ends on a busy machine
 _DRAIN_WHILE_OTHERS_WAIT = 3.0
 _TROUBLE = (OSError, KeyError, Unavailable, xmlrpc.client.Fault)
 
@@ -71,15 +72,24 @@ async def boot(keeper: Keeper, slot: int, machine: Machine) -> life.Event:
             await _spawn(keeper, slot, machine.supervisor)
         except _TROUBLE as problem:  # whatever it is, those who wait must hear of it
             return life.Faulted(machine.clock(), slot, f"could not be started: {problem}")
-        reason = await wait_until_ready(
-            keeper.address(slot), plan.health, declared=plan.health_declared, within=plan.start_timeout
-        )
+        politeness = asyncio.get_running_loop().call_later(_POLITE, _treat_as_others, keeper, slot)
+        try:
+            reason = await wait_until_ready(
+                keeper.address(slot), plan.health, declared=plan.health_declared, within=plan.start_timeout
+            )
+        finally:
+            politeness.cancel()
     if reason:
         return life.Faulted(machine.clock(), slot, explained(keeper, slot, reason))
-    if plan.niceness and slot in keeper.pids:
+    _treat_as_others(keeper, slot)
+    return life.Probed(machine.clock(), slot)
+
+
+def _treat_as_others(keeper: Keeper, slot: int) -> None:
+    """Give a process that boots behind all others its usual priority."""
+    if keeper.plan.niceness and slot in keeper.pids:
         with suppress(OSError):
             os.setpriority(os.PRIO_PGRP, keeper.pids[slot], 0)
-    return life.Probed(machine.clock(), slot)
 
 
 async def _spawn(keeper: Keeper, slot: int, supervisor: Supervisor) -> None:

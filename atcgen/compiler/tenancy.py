@@ -21,7 +21,7 @@ from atcgen.diagnostics import Position
 _SHELL = re.compile(r"[|&;<>()$`*?\[\]#~{}!\n]|(^|\s)[A-Za-z_][A-Za-z0-9_]*=")
 _DEFAULT_START = "bin/rails server"  # what the predecessor ran when it was told nothing
 _DEFAULT_PREPARE = "bin/rails db:prepare"
-_BOOT_NICENESS = 10
+_BOOT_NICENESS = 19  # at first: the agent takes it back
 
 
 @dataclass(frozen=True)
