@@ -65,7 +65,7 @@ def _by_path(plan: Plan, url: str, path: str) -> Explanation:
         return Explanation(url, "replay", "", at_home.target, "", why)
     if isinstance(found, Remote):
         return _replayed(url, found, f"the longest prefix of the path is {found.path or '/'}")
-    closed = any(path.startswith(each) for each in plan.closed)
+    closed = any(_owns(each, path) for each in plan.closed)
     if found is None or (closed and not found.path):
         why = f"user '{user}' has no tenant there" if user in plan.users else "no tenant's prefix begins this path"
         return Explanation(url, "nobody", "", "404", "", why)

@@ -82,7 +82,7 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
             sorted((Replay(each.host, each.target) for each in remotes if each.host), key=lambda e: e.key)
         ),
         remote_prefixes=tuple(_exceptions(remotes, homes)),
-        closed=tuple(f"/{user}/" for user in sorted(homes) if has_root and not homes[user] and f"/{user}" not in taken),
+        closed=tuple(f"/{user}" for user in sorted(homes) if has_root and not homes[user] and f"/{user}" not in taken),
         users=tuple(sorted(config.users)),
     )
 

@@ -211,7 +211,7 @@ class Plan:
     replay_default: str  # '' or the target of everything nobody else owns
     host_replays: tuple[Replay, ...]
     remote_prefixes: tuple[RemotePrefix, ...]
-    closed: tuple[str, ...]  # prefixes of users of this machine, where nothing falls through to a tenant at '/'
+    closed: tuple[str, ...]  # paths of users of this machine, where nothing falls through to a tenant at '/'
     users: tuple[str, ...]
 
     def owners(self) -> dict[str, str]:

@@ -134,6 +134,8 @@ EVERYWHERE = {
     "/bellevue/2025/away": "region=iad",
     "/bellevue/2025/away/x?y=1": "region=iad",
     "/bellevue/2025/nobody/": "404",
+    "/bellevue/": "404",
+    "/bellevue": "404",
     "/boston/2025/april/": "region=bos",
     "/boston/2025/april": "region=bos",
     "/boston/": "region=bos",
@@ -173,9 +175,6 @@ def test_a_tenant_at_the_root_takes_no_path_of_others(rooted: Machine, path: str
 def test_paths_of_nobody(rootless: Machine, rooted: Machine, root_away: Machine, path: str) -> None:
     """They belong to the tenant at the root, wherever it is; without one they are a 404."""
     assert [rootless.says(path), rooted.says(path), root_away.says(path)] == ["404", "here", "region=iad"]
-
-
-# `atc explain` takes a path as it stands, nginx as it is meant.
 
 
 @pytest.mark.parametrize("path", [each for each in EVERYWHERE if not each.startswith("/_atc")])
