@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from atcgen.cli.control import ask, print_tenants
+from atcgen.cli.control import print_tenants
 from atcgen.compiler.plan import Plan, load
 from atcgen.errors import Unavailable
+from atcgen.system.agent import ask
 from atcgen.system.logs import PREPARE_LOG_SLOTS
 
 _PATIENCE = 60.0

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,33 +14,9 @@ import click
 from atcgen.cli.source import home_of, json_option, running_options
 from atcgen.compiler.plan import TenantPlan, load
 from atcgen.errors import Unavailable
+from atcgen.system.agent import ask
 
 _COLOURS = {"ready": "green", "switching": "green", "failed": "red", "stopped": "dim"}
-
-
-class _Unix(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__("atc")
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(self._path)
-
-
-def ask(home: Path, method: str, target: str, body: str = "") -> tuple[int, Any]:
-    """The agent's answer; raises `Unavailable` when no atc runs with the state directory `home`."""
-    connection = _Unix(str(home / "run/control.sock"))
-    try:
-        connection.request(method, target, body.encode())
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
-    except (OSError, http.client.HTTPException):
-        raise Unavailable(f"no atc runs with the state directory {home}", hint="start it with: atc run") from None
-    finally:
-        connection.close()
 
 
 @click.command("status")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import http.client
-import socket
 import xmlrpc.client
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from atcgen.errors import ApplyError, Unavailable
+from atcgen.system.unix_http import UnixConnection
 
 # Faults of supervisor.xmlrpc, which would cost the agent four megabytes to import.
 _BAD_NAME = 10
@@ -34,27 +34,15 @@ class Process:
         return self.pid > 0
 
 
-class _Connection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__("supervisord")
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(self._path)
-
-
 class _Transport(xmlrpc.client.Transport):
-    """XML-RPC over it."""
+    """XML-RPC over a unix socket."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
         self._path = path
 
     def make_connection(self, host: object) -> http.client.HTTPConnection:
-        return _Connection(self._path)
+        return UnixConnection(self._path)
 
 
 class Supervisor:
