@@ -6,9 +6,13 @@ JSON Schema for editors and the sentences of errors are made from it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_before_validator_function
 
 from atcgen.compiler.values import (
     Address,
@@ -36,29 +40,31 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-def _nothing_is_empty(value: Any) -> Any:
-    """`env:` or `tenants: {x: }` with nothing behind it is an empty mapping."""
-    return {} if value is None else value
+@dataclass(frozen=True)
+class Short:
+    """Shorter spellings of a mapping or a list: nothing at all is an empty one, and, where `key` says so, a plain value
+    is a mapping with that one key. Editors are told the same.
+    """
 
+    key: str | None = None
+    empty: type[dict[str, Any] | list[Any]] = dict
 
-def _nothing_is_no_item(value: Any) -> Any:
-    """`routes:` with nothing behind it is an empty list."""
-    return [] if value is None else value
-
-
-Env = Annotated[dict[EnvName, Text], BeforeValidator(_nothing_is_empty)]
-ErrorStatus = Literal["404", "413", "502", "503"]
-
-
-def _optional_section(*short: str) -> BeforeValidator:
-    """Nothing is an empty section; a plain value is the section's one key `short`."""
-
-    def expand(value: Any) -> Any:
+    def expand(self, value: Any) -> Any:
+        """What a short spelling stands for."""
         if value is None:
-            return {}
-        return {short[0]: value} if short and not isinstance(value, dict) else value
+            return self.empty()
+        return {self.key: value} if self.key is not None and not isinstance(value, dict) else value
 
-    return BeforeValidator(expand)
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_before_validator_function(self.expand, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        short = [] if self.key is None else [{"type": ["string", "number"]}]
+        return {"anyOf": [handler(schema), *short, {"type": "null"}]}
+
+
+Env = Annotated[dict[EnvName, Text], Short()]
+ErrorStatus = Literal["404", "413", "502", "503"]
 
 
 class Server(Section):
@@ -79,7 +85,7 @@ class Server(Section):
         0, ge=0, le=PETABYTE, description="The largest request body that is accepted; 0 is no limit."
     )
     bad_gateway_page: Text = Field("./public/502.html", description="The page for a 502, when the file exists.")
-    error_pages: Annotated[dict[ErrorStatus, Text], BeforeValidator(_nothing_is_empty)] = Field(
+    error_pages: Annotated[dict[ErrorStatus, Text], Short()] = Field(
         default_factory=dict,
         description="HTML files for 404, 413, 502 and 503; the one for 503 is also the waiting page.",
     )
@@ -92,7 +98,7 @@ class Server(Section):
     forward_headers: bool | None = Field(
         None, description="Believe X-Forwarded-* of every client; when missing, only of `trusted_proxies`."
     )
-    trusted_proxies: Annotated[list[Network], BeforeValidator(_nothing_is_no_item)] = Field(
+    trusted_proxies: Annotated[list[Network], Short(empty=list)] = Field(
         default_factory=list,
         description="Addresses whose X-Forwarded-* are believed; on Fly.io its proxy's by default.",
     )
@@ -131,13 +137,7 @@ class StaticDirectory(Section):
     max_age: Duration = Field(3600, ge=0, le=365 * DAY, description="How long browsers may keep a file.")
 
 
-def _public_directory(value: Any) -> Any:
-    return {"": value} if isinstance(value, str) else _nothing_is_empty(value)
-
-
-Static = Annotated[
-    dict[UrlPath, Annotated[StaticDirectory, _optional_section("dir")]], BeforeValidator(_public_directory)
-]
+Static = Annotated[dict[UrlPath, Annotated[StaticDirectory, Short("dir")]], Short("")]
 
 
 class App(Section):
@@ -164,7 +164,7 @@ class App(Section):
     env: Env = Field(
         default_factory=dict, description="Environment variables; lower levels add to them and override them."
     )
-    databases: Annotated[list[DatabaseFile], BeforeValidator(_nothing_is_no_item)] = Field(
+    databases: Annotated[list[DatabaseFile], Short(empty=list)] = Field(
         default_factory=list, description="SQLite files below the tenant's directory; the first one is `${database}`."
     )
     static: Static = Field(
@@ -210,8 +210,8 @@ class Storage(Section):
     volume: Text = Field("./data", description="The directory that holds one directory per tenant.")
 
 
-AppLevel = Annotated[App, _optional_section()]
-IdleLevel = Annotated[Idle, _optional_section("tenant")]
+AppLevel = Annotated[App, Short()]
+IdleLevel = Annotated[Idle, Short("tenant")]
 Start = Literal["demand", "eager"]
 
 
@@ -240,8 +240,8 @@ class User(Level):
     """A customer: tenants below one path, on one machine."""
 
     name: Text | None = Field(None, description="What people call them.")
-    tenants: Annotated[dict[UrlPath, Annotated[Tenant, _optional_section()]], BeforeValidator(_nothing_is_empty)] = (
-        Field(default_factory=dict, description="Tenants by their path below the user's prefix.")
+    tenants: Annotated[dict[UrlPath, Annotated[Tenant, Short()]], Short()] = Field(
+        default_factory=dict, description="Tenants by their path below the user's prefix."
     )
 
 
@@ -257,15 +257,15 @@ class Route(Level):
 class Config(Section):
     """A whole atc.yml."""
 
-    server: Annotated[Server, _optional_section()] = Field(default_factory=Server, description="The listener.")
+    server: Annotated[Server, Short()] = Field(default_factory=Server, description="The listener.")
     app: AppLevel = Field(default_factory=App, description="The application.")
     idle: IdleLevel = Field(default_factory=Idle, description="When tenants go to sleep.")
-    storage: Annotated[Storage, _optional_section()] = Field(default_factory=Storage, description="Where data is kept.")
+    storage: Annotated[Storage, Short()] = Field(default_factory=Storage, description="Where data is kept.")
     pin: bool = Field(False, description="Keep every tenant up.")
     start: Start = Field("demand", description="`eager` starts every tenant when atc starts.")
-    users: Annotated[dict[Segment, Annotated[User, _optional_section()]], BeforeValidator(_nothing_is_empty)] = Field(
+    users: Annotated[dict[Segment, Annotated[User, Short()]], Short()] = Field(
         default_factory=dict, description="Customers by the first segment of their URLs."
     )
-    routes: Annotated[list[Route], BeforeValidator(_nothing_is_no_item)] = Field(
+    routes: Annotated[list[Route], Short(empty=list)] = Field(
         default_factory=list, description="Tenants in the form of fly-atc."
     )

@@ -6,7 +6,9 @@ import json
 import shutil
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
 from tests.cli.conftest import Atc
 
@@ -134,6 +136,29 @@ def test_the_schema_knows_every_section_and_leaves_anchors_free(atc: Atc) -> Non
 
     assert {"server", "app", "idle", "storage", "users", "routes"} <= schema["properties"].keys()
     assert schema["patternProperties"] == {"^x-": {}}
+
+
+@pytest.mark.parametrize(
+    ("text", "is_right"),
+    [
+        ((Path(__file__).parents[2] / "examples/atc.yml").read_text(), True),
+        (
+            "idle: 5m\napp: {static: public, env: }\nusers: {a: {tenants: {x: , y: {idle: {tenant: 30}}}}, b: }\nx-a: 1\n",
+            True,
+        ),
+        ("routes:\n  - {name: Sam, endpoint: /sam, database: sam, region: iad}\n", True),
+        ("usrs: {}\n", False),
+        ("idle: [5m]\n", False),
+        ("users: {a: {tenants: {x: {nam: X}}}}\n", False),
+    ],
+)
+def test_editors_that_use_the_schema_agree_with_check(atc: Atc, tmp_path: Path, text: str, is_right: bool) -> None:
+    """Short spellings are right, misspelt keys are wrong."""
+    schema = json.loads(atc("schema").stdout)
+    (tmp_path / "atc.yml").write_text(text)
+
+    assert jsonschema.Draft202012Validator(schema).is_valid(yaml.safe_load(text)) == is_right
+    assert (" error: " not in atc("check").stderr) == is_right
 
 
 def test_help_lists_every_command_and_none_that_is_internal(atc: Atc) -> None:
