@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from atcgen.compiler.routes import infer
@@ -22,6 +22,7 @@ class Claim:
     position: Position
     is_route: bool
     apps: tuple[tuple[App, Path], ...]  # from the top down
+    env: Mapping[str, str]  # of all levels
 
     def app(self, key: str) -> tuple[object, Path]:
         """A key of the lowest `app` that says something, and where that is."""
@@ -46,15 +47,17 @@ def _claims(document: Document, config: Config) -> Iterator[Claim]:
             name = f"{user}/{path}".rstrip("/")
             origin = (*above, spelt[path])
             apps = (top, (section.app, ("users", user, "app")), (tenant.app, (*origin, "app")))
-            yield Claim(name, None if tenant.host else name, origin, document.at(origin), False, apps)
+            env = config.app.env | section.app.env | section.env | tenant.app.env | tenant.env
+            yield Claim(name, None if tenant.host else name, origin, document.at(origin), False, apps, env)
     for index, route in enumerate(config.routes):
         endpoint = infer(route).endpoint
         place: Path = ("routes", index)
         url = None if route.host else endpoint
         name = endpoint or route.host or ""
-        yield Claim(name, url, place, document.at(place), True, (top, (route.app, (*place, "app"))))
+        env = config.app.env | route.app.env | route.env
+        yield Claim(name, url, place, document.at(place), True, (top, (route.app, (*place, "app"))), env)
     if not config.users and not config.routes:
-        yield Claim("", "", ("app",), document.at(("app",)), True, (top,))
+        yield Claim("", "", ("app",), document.at(("app",)), True, (top,), config.app.env)
 
 
 def written_keys(document: Document, path: Path) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from atcgen.compiler.claims import Claim, read_claims, written_keys
+from atcgen.compiler.interpolate import mentions
 from atcgen.compiler.names import LONGEST_PROGRAM, program_name
 from atcgen.compiler.plan import Host
 from atcgen.compiler.routes import infer, slug
@@ -29,6 +30,7 @@ def cross_check(document: Document, config: Config, host: Host) -> list[Diagnost
         *_inside(document, config, claims),
         *_hosts(document, config),
         *_routes(document, config),
+        *_listening(claims),
         *check_sayable(document, config, host),
         *_old_nginx(document, host),
     ]
@@ -71,6 +73,15 @@ def _names(claims: list[Claim]) -> Iterator[Diagnostic]:
         if len(program_name(claim.id)) > LONGEST_PROGRAM:
             said = f"'{claim.id[:40]}...' is too long for the names of files"
             yield Diagnostic(where, said, Code.BAD_NAME)
+
+
+def _listening(claims: list[Claim]) -> Iterator[Diagnostic]:
+    """A tenant listens on its socket or on its port; whoever is told of both would listen on the wrong one."""
+    for claim in claims:
+        texts = (str(claim.app("start")[0]), *claim.env.values())
+        if all(any(mentions(text, name) for text in texts) for name in ("socket", "port")):
+            said = f"'/{claim.id}' is told of both ${{socket}} and ${{port}}, and listens on one of them"
+            yield Diagnostic(claim.position, said, Code.BAD_VALUE, hint="leave one of them out of start and env")
 
 
 def _paths(document: Document, config: Config, all_claims: list[Claim]) -> Iterator[Diagnostic]:

@@ -143,7 +143,7 @@ def test_the_schema_knows_every_section_and_leaves_anchors_free(atc: Atc) -> Non
     [
         ((Path(__file__).parents[2] / "examples/atc.yml").read_text(), True),
         (
-            "idle: 5m\napp: {static: public, env: }\nusers: {a: {tenants: {x: , y: {idle: {tenant: 30}}}}, b: }\nx-a: 1\n",
+            "idle: 5m\napp: {static: public, env: }\nusers: {a: {tenants: {x: , y: {idle: 30}}}, b: }\nx-a: 1\n",
             True,
         ),
         ("routes:\n  - {name: Sam, endpoint: /sam, database: sam, region: iad}\n", True),
