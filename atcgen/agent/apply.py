@@ -182,8 +182,10 @@ class Applier:
         version = after[_VERSION].partition("return 200 ")[2].partition(";")[0]
         error_log = Path(paths.logs, "nginx.error.log")
         offset = size_of(error_log)
+        old = nginx.workers(Path(paths.nginx_pid))
         nginx.reload(Path(paths.nginx_pid))
         await nginx.wait_for_version(paths.nginx_status, version, error_log, offset)
+        await nginx.wait_until_leaving(old)
 
 
 def _file_of(plan: Plan) -> Path:

@@ -59,3 +59,29 @@ async def wait_for_version(status_socket: str, version: str, error_log: Path, of
             raise NginxRefused("\n".join(refusals))
         await asyncio.sleep(0.005)
     raise ApplyError("nginx kept its old configuration", hint="its error log says why")
+
+
+def workers(pid_file: Path) -> frozenset[int]:
+    """The processes of the master, as the kernel lists them; none where it does not."""
+    try:
+        master = pid_file.read_text(encoding="ascii").strip()
+        return frozenset(map(int, Path(f"/proc/{master}/task/{master}/children").read_text(encoding="ascii").split()))
+    except (OSError, ValueError):
+        return frozenset()
+
+
+async def wait_until_leaving(old: frozenset[int]) -> None:
+    """Wait until none of these workers takes new connections: their titles say so, mostly within milliseconds."""
+    deadline = time.monotonic() + _PATIENCE
+    while any(_accepts(each) for each in old):
+        if time.monotonic() >= deadline:
+            return
+        await asyncio.sleep(0.005)
+
+
+def _accepts(worker: int) -> bool:
+    try:
+        title = Path(f"/proc/{worker}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return title.rstrip(b"\0 ") == b"nginx: worker process"
