@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
@@ -44,6 +45,7 @@ async def run(current: Path) -> None:
     door = await serve(socket.socket(fileno=0), lambda request: _wake(service, request))
     desk = await serve(control_socket(plan.paths.control_socket), lambda request: control(service, applier, request))
     service.tasks.start(observe.watch_idleness(service))
+    service.tasks.start(_notice_the_end_of_supervisord(done))
     observer = watch(Path(plan.base) / Path(plan.file).name, lambda: service.tasks.start(applier.apply()))
     service.tasks.start(applier.apply())  # what was edited while no agent watched
     log.info("agent.ready tenants=%d", len(service.keepers))
@@ -55,6 +57,15 @@ async def run(current: Path) -> None:
     desk.close()
     if ending.is_set():
         dismiss_the_rest(service)
+
+
+async def _notice_the_end_of_supervisord(done: asyncio.Event) -> None:
+    """An agent whose supervisord was killed can do nothing, and must not stand in the way of the next one."""
+    parent = os.getppid()
+    while not done.is_set():
+        await asyncio.sleep(1)
+        if os.getppid() != parent:
+            done.set()
 
 
 async def _first(*events: asyncio.Event) -> None:

@@ -178,7 +178,10 @@ def _launch(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     }
     template = shell.get_template("supervisor/launch.sh.j2")
     for tenant in plan.tenants:
-        view = vars(tenant) | {"niceness": str(tenant.niceness) if tenant.niceness else ""}
+        view = vars(tenant) | {
+            "niceness": str(tenant.niceness) if tenant.niceness else "",
+            "stop_tries": round(tenant.stop_timeout * 10),
+        }
         files = {
             "lock": f"{tenant.directory}/.prepare.lock",
             "pending": f"{tenant.directory}/.prepare.pending",

@@ -163,15 +163,34 @@ def running(
     port = free_port()
     if text:
         (home / "atc.yml").write_text(base_config(home, port, server, arguments) + text)
+    more = {key: value.format(port=port, home=home) for key, value in (environ or {}).items()}
+    try:
+        with _serving(home, port, words, more) as atc:
+            yield atc
+    finally:
+        if not os.environ.get("ATC_TEST_LEAVE"):
+            shutil.rmtree(home)
+
+
+@contextmanager
+def again(atc: Atc) -> Iterator[Atc]:
+    """`atc run` once more, where one was that has ended."""
+    with _serving(atc.home, atc.port, (), {}) as second:
+        yield second
+
+
+@contextmanager
+def _serving(home: Path, port: int, words: tuple[str, ...], environ: Mapping[str, str]) -> Iterator[Atc]:
     with open(home / "log", "wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "atcgen", "run", *words],
             cwd=home,
             stdout=log,
             stderr=log,
-            env={**os.environ, **{key: value.format(port=port, home=home) for key, value in (environ or {}).items()}},
+            env={**os.environ, **environ},
         )
     atc = Atc(port, home, process)
+    begun = atc.log().count("agent.ready")
 
     def is_up() -> bool:
         assert process.poll() is None, (home / "log").read_text()
@@ -179,7 +198,7 @@ def running(
             atc.ask("/up")
         except OSError:
             return False
-        return "agent.ready" in atc.log()
+        return atc.log().count("agent.ready") > begun
 
     try:
         wait_until(is_up)
@@ -187,5 +206,3 @@ def running(
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
-        if not os.environ.get("ATC_TEST_LEAVE"):
-            shutil.rmtree(home)

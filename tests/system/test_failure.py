@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.clients import Hammering
-from tests.system.running import Atc, running, wait_until
+from tests.system.running import Atc, again, running, wait_until
 
 pytestmark = pytest.mark.system
 
@@ -202,3 +202,15 @@ def _processes_below(atc: Atc) -> list[str]:
         if words[:2] == [b"sleep", b"100"] and str(atc.home).encode() in environ:
             found.append(str(each))
     return found
+
+
+def test_atc_starts_again_after_supervisord_was_killed(atc: Atc) -> None:
+    """What it left behind is taken over or ended: no tenant has two processes, and no agent is in the way."""
+    x, agent, nginx = atc.pid("/a/x/"), atc.pid_of("atc-agent:0"), atc.pid_of("atc-nginx")
+    os.kill(int((atc.home / ".atc/run/supervisor.pid").read_text()), signal.SIGKILL)
+    atc.process.wait(10)
+
+    with again(atc):
+        wait_until(lambda: atc.pid("/a/x/") != x)
+        wait_until(lambda: not any(_has_group(each) for each in (x, agent, nginx)))
+        assert atc.state("a/x") == "ready"
