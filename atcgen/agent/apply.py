@@ -65,6 +65,7 @@ class Applier:
         if old is None or fresh.digest == old.digest:
             return
         before, after = read_files(old), read_files(fresh)
+        _refuse_surprises(plan, load(after["plan.json"]))
         reloads = before[_VERSION] != after[_VERSION]
         if reloads:
             log_file = Path(plan.paths.logs, "nginx.error.log")
@@ -102,7 +103,7 @@ class Applier:
         """Make new tenants known before nginx sends anybody to them; the programs whose entry changed."""
         changed = await self._supervise(before, after)
         service = self.service
-        service.plan = plan
+        service.take(plan)
         for tenant in plan.tenants:
             service.keepers.setdefault(tenant.program, Keeper(tenant))
         return changed
@@ -119,7 +120,7 @@ class Applier:
         """Go back to a plan whose generation is active again; no process of it was touched yet."""
         with suppress(AtcError):
             await self._supervise(after, before)
-        self.service.plan = plan
+        self.service.take(plan)
         self._forget()
 
     def _adopt(self, before: Files, after: Files, changed: set[str]) -> None:
@@ -186,6 +187,16 @@ class Applier:
         nginx.reload(Path(paths.nginx_pid))
         await nginx.wait_for_version(paths.nginx_status, version, error_log, offset)
         await nginx.wait_until_leaving(old)
+
+
+def _refuse_surprises(old: Plan, new: Plan) -> None:
+    """Edits that are not meant as such, or that a running atc cannot follow."""
+    if new.alone and not old.alone:
+        hint = "to serve one application alone, start atc again"
+        raise ApplyError("atc.yml says nothing of users or routes any more", hint=hint)
+    if new.server.worker_user != old.server.worker_user:
+        said = f"nginx's workers would run as {new.server.worker_user!r} instead of {old.server.worker_user!r}"
+        raise ApplyError(f"{said}, for which atc has to be started again")
 
 
 def _file_of(plan: Plan) -> Path:

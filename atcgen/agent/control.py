@@ -65,7 +65,7 @@ def _described(keeper: Keeper) -> dict[str, object]:
         "reason": tenant.reason,
         "pid": keeper.pids.get(tenant.slot, 0),
         "waiting": len(keeper.waiting),
-        "last_access": keeper.last_access(),
+        "last_access": max(keeper.last_asked, keeper.last_access()),
     }
 
 

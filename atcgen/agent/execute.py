@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from atcgen.agent import lifecycle as life
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
+from atcgen.agent.tasks import Once
 from atcgen.compiler.render import PREPARE_SLOT
 from atcgen.errors import Unavailable
 from atcgen.system.connections import open_connections
@@ -24,6 +25,7 @@ from atcgen.system.supervisor import Supervisor
 
 log = logging.getLogger("atc.agent")
 
+_TURN = 3.0  # seconds
 _POLITE = 5.0  # seconds for which a boot takes only what others leave, lest it never ends on a busy machine
 _DRAIN_WHILE_OTHERS_WAIT = 3.0
 _TROUBLE = (OSError, KeyError, Unavailable, xmlrpc.client.Fault)
@@ -64,15 +66,21 @@ async def end_prepare(keeper: Keeper, machine: Machine) -> None:
 
 
 async def boot(keeper: Keeper, slot: int, machine: Machine) -> life.Event:
-    """Start the process of a slot and wait until it answers."""
+    """Start the process of a slot and wait until it answers.
+
+    It has a turn among those that boot at once, for as long as boots usually take: one that hangs holds up nobody.
+    """
     plan = keeper.plan
-    async with machine.boots:
+    await machine.boots.acquire()
+    with Once(machine.boots.release) as end_of_turn:
         try:
             await asyncio.to_thread(make_tenant_directories, plan, machine.worker_user)
             await _spawn(keeper, slot, machine.supervisor)
         except _TROUBLE as problem:  # whatever it is, those who wait must hear of it
             return life.Faulted(machine.clock(), slot, f"could not be started: {problem}")
-        politeness = asyncio.get_running_loop().call_later(_POLITE, _treat_as_others, keeper, slot)
+        loop = asyncio.get_running_loop()
+        loop.call_later(_TURN, end_of_turn)
+        politeness = loop.call_later(_POLITE, _treat_as_others, keeper, slot)
         try:
             reason = await wait_until_ready(
                 keeper.address(slot), plan.health, declared=plan.health_declared, within=plan.start_timeout

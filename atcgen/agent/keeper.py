@@ -22,7 +22,8 @@ class Keeper:
         self.tenant = life.Tenant(plan.id, plan.slots, bool(plan.prepare), plan.pin)
         self.waiting: set[asyncio.Future[bool]] = set()
         self.probing: asyncio.Task[object] | None = None
-        self.last_wake = time.time()
+        self.last_wake = time.time()  # or, for who never woke, since when it is known
+        self.last_asked = 0.0  # when a request last woke it, or found it waking; seconds of the epoch
         self.pids: dict[int, int] = {}  # slot -> process id
         self.log_begins: dict[int, int] = {}  # slot -> size of its log when it was started
         self.lock = asyncio.Lock()  # held while its program is replaced or removed

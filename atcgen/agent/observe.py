@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import time
+import xmlrpc.client
 from contextlib import suppress
 from dataclasses import replace
 
@@ -15,13 +17,15 @@ from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.service import Service
 from atcgen.compiler.render import PREPARE_SLOT
+from atcgen.errors import Unavailable
 from atcgen.system.connections import open_connections
 from atcgen.system.logs import rotate_nginx_logs
 
 log = logging.getLogger("atc.agent")
 
 _ENDED = frozenset({"PROCESS_STATE_EXITED", "PROCESS_STATE_STOPPED", "PROCESS_STATE_FATAL"})
-_ROTATION_INTERVAL = 60.0
+_ROTATE_EVERY = 60  # seconds
+_RECONCILE_EVERY = 5
 
 
 def process_event(service: Service, name: str, fields: dict[str, str]) -> None:
@@ -113,14 +117,29 @@ def _resume(service: Service, keeper: Keeper, slots: set[int]) -> None:
 
 
 async def watch_idleness(service: Service) -> None:
-    """Once a second, stop tenants that nobody used for their idle time; once a minute, rotate the logs of nginx."""
-    rotated = time.monotonic()
-    while True:
+    """Once a second, stop tenants that nobody used for their idle time; now and then, what is done rarely."""
+    for second in itertools.count(1):
         await asyncio.sleep(1)
         stop_idle(service, time.time())
-        if time.monotonic() - rotated >= _ROTATION_INTERVAL:
-            rotated = time.monotonic()
+        if second % _RECONCILE_EVERY == 0:
+            await reconcile(service)
+        if second % _ROTATE_EVERY == 0:
+            for keeper in service.keepers.values():
+                keeper.last_wake = max(keeper.last_wake, keeper.last_access())  # the file that says so may go
             await asyncio.to_thread(rotate_nginx_logs, service.plan.paths)
+
+
+async def reconcile(service: Service) -> None:
+    """Compare what is believed with what supervisord knows: an event that was lost must not be lost for ever."""
+    believed = [(keeper, slot, pid) for keeper in service.keepers.values() for slot, pid in keeper.pids.items()]
+    try:
+        found = {each.pid for each in await asyncio.to_thread(service.supervisor.processes) if each.is_up}
+    except (Unavailable, xmlrpc.client.Fault):
+        return  # it is busy, or going down
+    for keeper, slot, pid in believed:
+        if pid not in found and keeper.pids.get(slot) == pid:
+            del keeper.pids[slot]
+            _ended(service, keeper, slot, pid, expected=False)
 
 
 def stop_idle(service: Service, now: float) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from atcgen.agent import execute
 from atcgen.agent import lifecycle as life
@@ -37,6 +38,12 @@ class Service:
         self.is_ending = False
         self.machine = Machine(supervisor, asyncio.Semaphore(plan.server.boots), clock, plan.server.worker_user)
 
+    def take(self, plan: Plan) -> None:
+        """Work by a new plan from now on; tenants take theirs one by one."""
+        if plan.server.boots != self.plan.server.boots:
+            self.machine = replace(self.machine, boots=asyncio.Semaphore(plan.server.boots))
+        self.plan = plan
+
     # Requests
 
     async def admit(self, program: str) -> tuple[str, float]:
@@ -49,7 +56,7 @@ class Service:
         await self._notice_a_dead_process(keeper)
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         keeper.waiting.add(future)
-        keeper.last_wake = time.time()
+        keeper.last_wake = keeper.last_asked = time.time()
         self.feed(keeper, life.Requested(self.clock()))
         try:
             admitted = await asyncio.wait_for(future, self.plan.server.hold)

@@ -44,6 +44,7 @@ def command(
     nginx.test(generation.path / "nginx/nginx.conf", plan.server, Path(plan.paths.logs, "nginx.error.log"))
     activate(home, generation)
     prune(home)
+    Path(plan.paths.control_socket).unlink(missing_ok=True)  # whoever answers there is not ours
     _start_console(home)
     os.execv(
         sys.executable,

@@ -67,6 +67,7 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
     return Plan(
         file=document.file,
         has_file=host.has_file,
+        alone=_is_alone(config),
         command=host.command,
         base=host.base,
         region=host.region,

@@ -44,6 +44,7 @@ class StaticPlan:
     pattern: str  # for a public directory: which URLs may be files; '' for a directory with a prefix of its own
     directory: str  # absolute, with a slash at the end when it has a prefix of its own
     cache_control: str
+    closed: tuple[str, ...] = ()  # URL prefixes below it that are nobody's
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,7 @@ class Plan:
 
     file: str
     has_file: bool
+    alone: bool  # one application at '/': nothing is said of users or routes
     base: str
     command: tuple[str, ...]
     region: str | None
@@ -223,6 +225,10 @@ class Plan:
         return json.dumps(vars(self), default=vars, indent=1)
 
 
+def _static(data: dict[str, Any]) -> StaticPlan:
+    return StaticPlan(**{**data, "closed": tuple(data["closed"])})
+
+
 def load(text: str) -> Plan:
     """Read back what `Plan.to_json` wrote."""
     data: dict[str, Any] = json.loads(text)
@@ -231,7 +237,7 @@ def load(text: str) -> Plan:
     def tenant(each: dict[str, Any]) -> TenantPlan:
         lists = {key: tuple(value) for key, value in each.items() if isinstance(value, list)}
         lists["env"] = tuple((name, value) for name, value in each["env"])
-        lists |= {key: tuple(StaticPlan(**one) for one in each[key]) for key in statics}
+        lists |= {key: tuple(_static(one) for one in each[key]) for key in statics}
         return TenantPlan(**(each | lists))
 
     server = data["server"]

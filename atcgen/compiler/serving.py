@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from atcgen.compiler import interpolate
 from atcgen.compiler.paths import absolute
 from atcgen.compiler.plan import Host, Page, ServerPlan
+from atcgen.compiler.sayable import app_levels
 from atcgen.compiler.schema import Config, Server
 
 # Fly Proxy reaches a machine from these.
@@ -16,6 +17,7 @@ _NGINX_LEVELS = {"debug": "info", "info": "warn", "warn": "warn", "error": "erro
 _SUPERVISOR_LEVELS = {"debug": "debug", "info": "info", "warn": "warn", "error": "error"}
 _KEEPALIVE_MIN_TIMEOUT = 5_000  # hot enough for any client that is about to send on an idle connection
 _POOL_LIFETIME = 5_000
+_UNPRIVILEGED = ("www-data", "nginx", "nobody")
 _OWN_PAGES = ("starting.html", "starting.txt", "failed.html", "failed.txt", "404.html", "413.html", "502.html")
 
 
@@ -29,7 +31,7 @@ def server_plan(config: Config, host: Host, tenants: Sequence[str], remotes: int
     return ServerPlan(
         listen=_listen(server, host),
         workers=max(1, min(host.cpus, 8)),
-        worker_user=server.user or host.user if host.is_root else "",
+        worker_user=_worker_user(config, host),
         worker_connections=max(512, min(4096, open_files // 2)),
         open_files=open_files,
         health_check_path=f"/{server.health_check_path}" if server.health_check_path is not None else "",
@@ -57,6 +59,16 @@ def server_plan(config: Config, host: Host, tenants: Sequence[str], remotes: int
         hash_bucket_size=128 if longest < 100 else 1024,
         hash_max_size=max(2048, 2 * (remotes + len(config.users))),
     )
+
+
+def _worker_user(config: Config, host: Host) -> str:
+    """Whom the workers run as: root only where every tenant does, since it reads files that tenants name."""
+    if not host.is_root:
+        return ""
+    levels = [app.user for app, _ in app_levels(config)]
+    if config.server.user or not any(levels):
+        return config.server.user or host.user
+    return next((each for each in _UNPRIVILEGED if each in host.unix_users), host.user)
 
 
 def _as_thruster(server: Server) -> Server:

@@ -57,6 +57,8 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
     """Everything about one tenant of this machine."""
     app = wanted.app
     volume = interpolate.expand(config.storage.volume, {}, host.environ)
+    if not host.has_file and "volume" not in config.storage.model_fields_set:
+        volume = f"{host.state}/data"  # nobody said that anything may be written beside the application
     directory = f"{absolute(host.base, volume)}/{wanted.program}"
     root = absolute(host.base, interpolate.expand(app.root, {}, host.environ))
     databases = tuple(f"{directory}/{each}" for each in wanted.databases)
@@ -66,7 +68,8 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
     prefix = f"{wanted.path}/"
     link = "" if port else f"{run}/sock"
     statics, public = _statics(app, root, wanted.path, lambda text: interpolate.expand(text, {}, host.environ))
-    sendfiles = _sendfiles(wanted.program, root, directory) if config.server.x_sendfile_enabled else ()
+    private = (absolute(host.base, volume), host.state)
+    sendfiles = _sendfiles(wanted.program, root, directory, private) if config.server.x_sendfile_enabled else ()
     return TenantPlan(
         id=wanted.id,
         program=wanted.program,
@@ -198,12 +201,14 @@ def _cache_control(each: StaticDirectory) -> str:
     return "public, max-age=31536000, immutable" if each.immutable else f"public, max-age={int(each.max_age)}"
 
 
-def _sendfiles(program: str, root: str, directory: str) -> tuple[StaticPlan, ...]:
-    """What the application may let nginx send: files below its root and below the tenant's directory."""
-    places = {"data": directory, "app": root}
-    if os.path.commonpath([root, directory]) == root:
-        places.pop("data")
-    return tuple(
-        StaticPlan(f"/_atc/files/{program}/{name}/", "", f"{place.rstrip('/')}/", "")
-        for name, place in sorted(places.items())
+def _sendfiles(program: str, root: str, directory: str, private: tuple[str, ...]) -> tuple[StaticPlan, ...]:
+    """What the application may let nginx send: files below the tenant's directory, and those below its root that are
+    not below a `private` directory, where the data of others is.
+    """
+    data, app = f"/_atc/files/{program}/data/", f"/_atc/files/{program}/app/"
+    inside = [os.path.relpath(each, root) for each in private if os.path.commonpath([each, root]) == root]
+    closed = tuple(f"{app}{each}/" for each in inside)
+    return (
+        StaticPlan(data, "", f"{directory.rstrip('/')}/", ""),
+        StaticPlan(app, "", f"{root.rstrip('/')}/", "", closed),
     )

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 _FIRST_DELAY = 0.002
-_LONGEST_DELAY = 0.025
+_LONGEST_DELAY = 0.5
 _SHARE_OF_ELAPSED = 0.05
 
 
