@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,6 +24,7 @@ log = logging.getLogger("atc.agent")
 
 _LONG_FOR_A_HEALTH_CHECK = 2.0
 _BETWEEN_LOOKS = 0.005
+_CONTROL = re.compile(r"[^\n\t -~\u00a0-\U0010ffff]")  # what would make a terminal do things
 
 
 class Service:
@@ -168,4 +170,4 @@ def _report(before: life.Tenant, now: life.Tenant) -> None:
     said = f" reason={first!r}" if first else ""
     log.info("tenant.%s tenant=%s from=%s%s", now.state, before.id, before.state, said)
     if now.state is State.FAILED and rest:
-        log.info("what %s said last:\n%s", before.id, rest)
+        log.info("what %s said last:\n%s", before.id, _CONTROL.sub("?", rest))

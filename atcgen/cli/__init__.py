@@ -26,6 +26,7 @@ _COMMANDS = {
     "store": "atcgen.cli.store",
     "reference": "atcgen.cli.reference",
 }
+_WRITES = frozenset({"build", "run", "store"})
 _INTERNAL = {"store", "reference"}
 
 
@@ -48,7 +49,8 @@ class _LateCommands(click.Group):
         except Rejected as rejected:
             for each in rejected.diagnostics:
                 click.echo(str(each), err=True)
-            click.echo("nothing was written", err=True)
+            if ctx.invoked_subcommand in _WRITES:
+                click.echo("nothing was written", err=True)
             sys.exit(rejected.exit_code)
         except AtcError as problem:
             click.echo(f"error: {problem}", err=True)

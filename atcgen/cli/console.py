@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,15 @@ def show(home: Path, parent: int) -> None:
     plan = load((home / "current/plan.json").read_text(encoding="utf-8"))
     agent_log = Path(plan.paths.logs, "agent.log")
     begin = agent_log.stat().st_size if agent_log.exists() else 0
+    follow = ["tail", "-q", "--follow=name", "--retry", f"--pid={parent}", "--sleep-interval=0.2"]
+    alone = _logs_of_a_lone_tenant(plan)
+    if alone:
+        for each in alone:
+            Path(each).touch()
+        subprocess.Popen([*follow, "--lines=0", *alone])
     tenants = _wait(home, parent)
     print_tenants(tenants, lambda each: _url(plan, each))
-    alone = _logs_of_a_lone_tenant(plan)
-    for each in alone:
-        Path(each).touch()
-    follow = ["tail", "-q", "--follow=name", "--retry", f"--pid={parent}", "--sleep-interval=0.2"]
-    os.execvp("tail", [*follow, f"--bytes=+{begin + 1}", str(agent_log), *alone])
+    os.execvp("tail", [*follow, f"--bytes=+{begin + 1}", str(agent_log)])
 
 
 def _wait(home: Path, parent: int) -> list[dict[str, Any]]:

@@ -89,7 +89,7 @@ restart = _order("restart", "Restart a tenant without losing a request.")
 
 @click.command("logs")
 @click.argument("tenant")
-@click.option("-n", "--lines", default=100, show_default=True, help="How many of the last lines.")
+@click.option("-n", "--lines", default=100, show_default=True, help="How many of the last lines of each file.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on.")
 @running_options
 def logs(tenant: str, lines: int, follow: bool, file: Path | None, state: Path | None) -> None:

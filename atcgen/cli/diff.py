@@ -21,13 +21,15 @@ def command(
     from atcgen.compiler.changes import changes, unified
     from atcgen.system.generations import active, read_files
 
-    compiled = compile_file(find_file(file), state, region, instance)
+    compiled = compile_file(find_file(file), state, region, instance, as_running=True)
     running = active(Path(compiled.plan.paths.state))
     before = read_files(running) if running else {}
     found = changes(before, compiled.files)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
         return
+    if not running:
+        click.echo(f"nothing ran with the state directory {compiled.plan.paths.state}: everything is new", err=True)
     for sign, colour, names in (
         ("+", "green", found.added),
         ("-", "red", found.removed),

@@ -20,7 +20,7 @@ def command(
     """Say which rule answers a URL or a path, for which tenant, on which machine, and why."""
     from atcgen.compiler.explain import explain
 
-    said = explain(compile_file(find_file(file), state, region, instance).plan, url)
+    said = explain(compile_file(find_file(file), state, region, instance, as_running=True).plan, url)
     if as_json:
         click.echo(json.dumps(said.to_json(), indent=2))
         return

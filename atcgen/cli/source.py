@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import click
 
 from atcgen.compiler import Compiled, compile_text
 from atcgen.errors import Unavailable
-from atcgen.system.host import gather_host
+from atcgen.system.host import gather_host, running_place
 from atcgen.system.templates import read_templates
 
 _PLACES = (Path("atc.yml"), Path("config/atc.yml"))
@@ -61,7 +62,16 @@ def state_directory(file: Path, state: Path | None) -> Path:
     if beside.is_dir() or os.access(base, os.W_OK):
         return beside
     name = hashlib.sha256(str(base).encode()).hexdigest()[:10]
-    return Path(tempfile.gettempdir(), f"atc-{os.geteuid()}-{name}")
+    return _own(Path(tempfile.gettempdir(), f"atc-{os.geteuid()}-{name}"))
+
+
+def _own(directory: Path) -> Path:
+    """A directory of nobody else: what lies in it is run."""
+    directory.mkdir(mode=0o700, exist_ok=True)
+    found = directory.lstat()
+    if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o077:
+        raise Unavailable(f"{directory} belongs to somebody else", hint="name another one with --state")
+    return directory
 
 
 def home_of(file: Path | None, state: Path | None) -> Path:
@@ -80,11 +90,19 @@ def compile_file(
     command: tuple[str, ...] = (),
     called: str = "",
     serving: bool = False,
+    as_running: bool = False,
 ) -> Compiled:
-    """Compile a file for this machine; one that does not exist says nothing. Messages name it as `called`."""
+    """Compile a file for this machine; one that does not exist says nothing.
+
+    Messages name it as `called`. `serving`: it is about to run here. `as_running`: for the region and the instance that
+    the atc which runs was given, where nothing else says them.
+    """
+    home = state_directory(file, state)
+    if as_running and region is None and instance is None:
+        region, instance = running_place(home)
     host = gather_host(
         file.absolute().parent,
-        state_directory(file, state),
+        home,
         os.environ,
         command=command,
         has_file=file.is_file(),

@@ -128,6 +128,7 @@ def _variables(document: Document, host: Host) -> Iterator[Diagnostic]:
         known = _known(path)
         if known is not None:
             yield from _unknown(document, path, text, host, known)
+            yield from _unclosed(document, path, text)
         if _in_app(path)[:1] in (("start",), ("prepare",)):
             try:
                 shlex.split(text)
@@ -190,6 +191,13 @@ def _unknown(document: Document, path: Path, text: str, host: Host, known: list[
             yield Diagnostic(
                 where, f"{_dotted(path)}: unknown variable '${{{name}}}'", Code.UNKNOWN_VARIABLE, hint=hint
             )
+
+
+def _unclosed(document: Document, path: Path, text: str) -> Iterator[Diagnostic]:
+    if interpolate.is_unclosed(text):
+        hint = "write '$${' for the characters themselves"
+        said = f"{_dotted(path)}: '${{' without '}}'"
+        yield Diagnostic(document.value_at(path), said, Code.UNKNOWN_VARIABLE, hint=hint)
 
 
 def _is_text(value: str) -> bool:

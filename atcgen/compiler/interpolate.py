@@ -39,6 +39,11 @@ def names(text: str) -> list[str]:
     return [found[1] for found in _PATTERN.finditer(text) if found[1] is not None]
 
 
+def is_unclosed(text: str) -> bool:
+    """Does a `${` lack its end?"""
+    return "${" in _PATTERN.sub("", text)
+
+
 def environment_name(name: str) -> str | None:
     """NAME for `ENV:NAME`, or None for any other name."""
     found = _ENVIRONMENT.match(name)

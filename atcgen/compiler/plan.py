@@ -7,7 +7,7 @@ it, so a decision that is not here is made nowhere else.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,8 @@ class Host:
     base: str  # the directory of atc.yml, absolute
     state: str  # the state directory, absolute
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    is_directory: Callable[[str], bool] = field(default=lambda _: True, repr=False)  # is there one of that name?
+    serving: bool = False  # what is compiled is about to run here
     command: tuple[str, ...] = ()  # `atc run -- COMMAND`
     has_file: bool = True  # False: there is no atc.yml, and one tenant at '/'
     cpus: int = 1

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from atcgen.compiler.claims import Claim, read_claims, written_keys
-from atcgen.compiler.interpolate import mentions
+from atcgen.compiler.interpolate import environment_name, expand, mentions, names
 from atcgen.compiler.names import LONGEST_PROGRAM, program_name
+from atcgen.compiler.paths import absolute
 from atcgen.compiler.plan import Host
 from atcgen.compiler.routes import infer, slug
 from atcgen.compiler.sayable import app_levels, check_sayable
@@ -31,6 +32,8 @@ def cross_check(document: Document, config: Config, host: Host) -> list[Diagnost
         *_hosts(document, config),
         *_routes(document, config),
         *_listening(claims),
+        *_own_port(document, config, host),
+        *_roots(document, claims, host),
         *check_sayable(document, config, host),
         *_old_nginx(document, host),
     ]
@@ -73,6 +76,30 @@ def _names(claims: list[Claim]) -> Iterator[Diagnostic]:
         if len(program_name(claim.id)) > LONGEST_PROGRAM:
             said = f"'{claim.id[:40]}...' is too long for the names of files"
             yield Diagnostic(where, said, Code.BAD_NAME)
+
+
+def _own_port(document: Document, config: Config, host: Host) -> Iterator[Diagnostic]:
+    """One application alone listens on `target_port`, which must not be nginx's."""
+    server = config.server
+    port = 80 if host.command and "http_port" not in server.model_fields_set else server.http_port
+    if not config.users and not config.routes and server.target_port == port:
+        said = f"server.target_port: {port} is the port that nginx listens on"
+        yield Diagnostic(document.value_at(("server", "target_port")), said, Code.BAD_VALUE)
+
+
+def _roots(document: Document, claims: list[Claim], host: Host) -> Iterator[Diagnostic]:
+    """Directories of applications that are not there; elsewhere, where the file is only looked at, they may be."""
+    severity = Severity.ERROR if host.serving else Severity.WARNING
+    seen = set()
+    for claim in claims:
+        root, origin = claim.app("root")
+        if origin in seen or any(environment_name(each) not in host.environ for each in names(str(root))):
+            continue
+        seen.add(origin)
+        path = absolute(host.base, expand(str(root), {}, host.environ))
+        if not host.is_directory(path):
+            said = f"app.root: {path!r} is no directory of this machine"
+            yield Diagnostic(document.value_at(origin), said, Code.BAD_VALUE, severity)
 
 
 def _listening(claims: list[Claim]) -> Iterator[Diagnostic]:

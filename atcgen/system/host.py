@@ -41,6 +41,8 @@ def gather_host(
         environ=dict(environ),
         command=command,
         has_file=has_file,
+        is_directory=os.path.isdir,
+        serving=serving,
         ports=_ports(state),
         ports_taken=_listening(),
         cpus=len(os.sched_getaffinity(0)),
@@ -53,8 +55,17 @@ def gather_host(
         python=sys.executable,
         region=region or environ.get("FLY_REGION"),
         instance=instance or environ.get("FLY_MACHINE_ID"),
-        secret=master_secret(state),
+        secret=master_secret(state) if serving else _known_secret(state),
     )
+
+
+def running_place(state: Path) -> tuple[str | None, str | None]:
+    """The region and the instance that the active generation was compiled for."""
+    try:
+        plan = json.loads((state / "current/plan.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None, None
+    return plan["region"], plan["instance"]
 
 
 def _ports(state: Path) -> dict[str, int]:
@@ -85,6 +96,14 @@ def nginx_version() -> tuple[int, ...]:
     if missing:
         raise Unavailable(f"nginx was built without {', '.join(missing)}")
     return tuple(int(each) for each in found.groups())
+
+
+def _known_secret(state: Path) -> str:
+    """The secret, if there is one: who only looks makes none."""
+    try:
+        return (state / "secret").read_text(encoding="ascii")
+    except OSError:
+        return ""
 
 
 def master_secret(state: Path) -> str:

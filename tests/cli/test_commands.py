@@ -210,3 +210,25 @@ def test_printing_to_a_closed_pipe_is_no_crash(atc: Atc, tmp_path: Path) -> None
 
     assert said.stdout == "{\n"
     assert said.stderr == ""
+
+
+def test_an_application_that_is_not_there_is_seen_before_it_is_needed(atc: Atc, tmp_path: Path) -> None:
+    """A warning for who only looks; an error, and nothing is touched, for who runs it."""
+    (tmp_path / "atc.yml").write_text("app: {root: calender}\nusers: {a: {tenants: {x: {}}}}\n")
+
+    looked, ran = atc("check"), atc("run")
+
+    said = f"app.root: '{tmp_path}/calender' is no directory of this machine"
+    assert looked.returncode == 0
+    assert f"atc.yml:1:13: warning: {said}" in looked.stderr
+    assert ran.returncode == 1
+    assert f"atc.yml:1:13: error: {said}" in ran.stderr
+    assert not (tmp_path / ".atc/current").exists()
+
+
+def test_who_only_looks_writes_nothing(atc: Atc, tmp_path: Path) -> None:
+    """No state directory, no secret."""
+    for words in (["check"], ["plan"], ["diff"], ["explain", "/"], ["schema"]):
+        atc(*words)
+
+    assert [each.name for each in tmp_path.iterdir()] == ["atc.yml"]

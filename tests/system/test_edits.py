@@ -166,3 +166,27 @@ def _swap(home: Path, name: str, text: str) -> None:
 def _workers(atc: Atc) -> set[str]:
     master = atc.pid_of("atc-nginx")
     return set(Path(f"/proc/{master}/task/{master}/children").read_text().split())
+
+
+def test_an_empty_file_is_no_wish_to_stop_everything(atc: Atc) -> None:
+    """Copies that are slow, and editors that truncate first, leave one for a moment."""
+    before = atc.pid("/a/x/")
+    text = (atc.home / "atc.yml").read_text()
+
+    (atc.home / "atc.yml").write_text("")
+    wait_until(lambda: "says nothing of users" in atc.status()["problem"])
+    assert atc.pid("/a/x/") == before
+
+    (atc.home / "atc.yml").write_text(text)
+    wait_until(lambda: atc.status()["problem"] == "")
+    assert atc.pid("/a/x/") == before
+
+
+def test_a_wrong_directory_takes_nothing_down(atc: Atc) -> None:
+    """It is refused before any process is touched."""
+    before = atc.pid("/a/x/")
+
+    atc.edit("root: ", "root: /nowhere")
+    wait_until(lambda: "is no directory of this machine" in atc.status()["problem"])
+
+    assert atc.pid("/a/x/") == before

@@ -214,3 +214,15 @@ def test_atc_starts_again_after_supervisord_was_killed(atc: Atc) -> None:
         wait_until(lambda: atc.pid("/a/x/") != x)
         wait_until(lambda: not any(_has_group(each) for each in (x, agent, nginx)))
         assert atc.state("a/x") == "ready"
+
+
+def test_a_tenant_that_does_not_come_up_keeps_nobody_else_asleep() -> None:
+    """Its turn among those that boot ends long before its time is over."""
+    text = "users: {a: {tenants: {x: {app: {start: sleep 1000, start_timeout: 20s}}, y: {}}}}\n"
+    with running(text, server="boots: 1, hold: 30s") as atc:
+        thread = threading.Thread(target=lambda: atc.ask("/a/x/"))
+        thread.start()
+        wait_until(lambda: atc.state("a/x") != "stopped")
+
+        assert atc.get("/a/y/")[0] == 200
+        thread.join()

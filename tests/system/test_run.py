@@ -149,3 +149,10 @@ def test_tls_of_its_own_is_refused_in_so_many_words(tmp_path: Path) -> None:
 
     assert said.returncode == 1
     assert "TLS_DOMAIN" in said.stderr
+
+
+def test_one_application_needs_no_directory_to_write_to() -> None:
+    """As in a container whose user owns nothing: the state directory holds what there is."""
+    with running("", words=COMMAND, environ=alone()) as atc:
+        assert atc.get("/")[1].startswith("alone ")
+        assert not (atc.home / "data").exists()
