@@ -135,7 +135,7 @@ def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     programs = [
         vars(tenant)
         | {
-            "command": _Spelt(command("/bin/sh", f"{launch}/{tenant.program}.sh") + " %(process_num)d"),
+            "command": _Spelt(command(*_nice(tenant), "/bin/sh", f"{launch}/{tenant.program}.sh") + " %(process_num)d"),
             "processes": PREPARE_SLOT + 1 if tenant.prepare else tenant.slots,
             "stop_wait": max(1, round(tenant.stop_timeout)),
             "log": _Spelt(ini_value(tenant.log) + ".%(process_num)d.log"),
@@ -164,6 +164,11 @@ def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     yield from _launch(plan, templates)
 
 
+def _nice(tenant: TenantPlan) -> tuple[str, ...]:
+    """What keeps a process that boots behind those that serve."""
+    return ("nice", "-n", str(tenant.niceness)) if tenant.niceness else ()
+
+
 def _launch(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     shell = _environment(templates, shell_word)
     context = {
@@ -179,7 +184,6 @@ def _launch(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     template = shell.get_template("supervisor/launch.sh.j2")
     for tenant in plan.tenants:
         view = vars(tenant) | {
-            "niceness": str(tenant.niceness) if tenant.niceness else "",
             "stop_tries": round(tenant.stop_timeout * 10),
         }
         files = {
