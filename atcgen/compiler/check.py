@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from atcgen.compiler import interpolate
 from atcgen.compiler.environment import override_server, refuse_encryption
 from atcgen.compiler.plan import Host
+from atcgen.compiler.quoting import is_utf8
 from atcgen.compiler.rules import cross_check
 from atcgen.compiler.schema import Config
 from atcgen.compiler.sentences import choices, code, must
@@ -183,7 +184,7 @@ def _unknown(document: Document, path: Path, text: str, host: Host, known: list[
             if variable not in host.environ:
                 said = f"{_dotted(path)}: the environment variable {variable} is not set"
                 yield Diagnostic(where, said, Code.MISSING_ENVIRONMENT)
-            elif not _is_text(host.environ[variable]):
+            elif not is_utf8(host.environ[variable]):
                 said = f"{_dotted(path)}: the environment variable {variable} holds bytes that are no UTF-8"
                 yield Diagnostic(where, said, Code.UNREPRESENTABLE)
         elif name not in known:
@@ -198,8 +199,3 @@ def _unclosed(document: Document, path: Path, text: str) -> Iterator[Diagnostic]
         hint = "write '$${' for the characters themselves"
         said = f"{_dotted(path)}: '${{' without '}}'"
         yield Diagnostic(document.value_at(path), said, Code.UNKNOWN_VARIABLE, hint=hint)
-
-
-def _is_text(value: str) -> bool:
-    """False for what the environment holds in place of bytes that are no UTF-8."""
-    return not any("\ud800" <= each <= "\udfff" for each in value)

@@ -42,7 +42,7 @@ def _claims(document: Document, config: Config) -> Iterator[Claim]:
     top = (config.app, ("app",))
     for user, section in config.users.items():
         above: Path = ("users", user, "tenants")
-        spelt = {url_path(key): key for key in reversed(written_keys(document, above))}
+        spelt = spellings(document, above)
         for path, tenant in section.tenants.items():
             name = f"{user}/{path}".rstrip("/")
             origin = (*above, spelt[path])
@@ -56,8 +56,13 @@ def _claims(document: Document, config: Config) -> Iterator[Claim]:
         name = endpoint or route.host or ""
         env = config.app.env | route.app.env | route.env
         yield Claim(name, url, place, document.at(place), True, (top, (route.app, (*place, "app"))), env)
-    if not config.users and not config.routes:
+    if config.is_alone:
         yield Claim("", "", ("app",), document.at(("app",)), True, (top,), config.app.env)
+
+
+def spellings(document: Document, path: Path) -> dict[str, str]:
+    """The keys of a mapping by the URL path each means, as they are written: `/2025/winter/` is `2025/winter`."""
+    return {url_path(key): key for key in reversed(written_keys(document, path))}
 
 
 def written_keys(document: Document, path: Path) -> list[str]:

@@ -60,6 +60,12 @@ def expand(text: str, values: Mapping[str, str], environ: Mapping[str, str]) -> 
     return _PATTERN.sub(lambda found: "${" if found[1] is None else _value(found[1], values, environ), text)
 
 
+def expand_environment(text: str, environ: Mapping[str, str]) -> str | None:
+    """Put in what the environment says; None when the text names anything else."""
+    known = all(environment_name(each) in environ for each in names(text))
+    return expand(text, {}, environ) if known else None
+
+
 def expand_for_shell(
     command: str, values: Mapping[str, str], environ: Mapping[str, str]
 ) -> tuple[str, tuple[str, ...]]:

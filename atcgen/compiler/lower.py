@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
+from atcgen.compiler.claims import spellings
 from atcgen.compiler.names import program_name
 from atcgen.compiler.paths import state_paths
 from atcgen.compiler.plan import Host, Plan, Remote, RemotePrefix, Replay
@@ -67,13 +68,13 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
     return Plan(
         file=document.file,
         has_file=host.has_file,
-        alone=_is_alone(config),
+        alone=config.is_alone,
         command=host.command,
         base=host.base,
         region=host.region,
         instance=host.instance,
         paths=paths,
-        server=server_plan(config, host, names, len(remotes), alone=_is_alone(config)),
+        server=server_plan(config, host, names, len(remotes)),
         python=host.python,
         tenants=tenants,
         remotes=remotes,
@@ -98,27 +99,16 @@ def _exceptions(remotes: tuple[Remote, ...], homes: dict[str, str]) -> Iterator[
 
 def _wanted(config: Config, document: Document, host: Host) -> Iterator[tuple[Wanted, _Place]]:
     for user_id, user in config.users.items():
+        above: Path = ("users", user_id, "tenants")
+        spelt = spellings(document, above)
         for path, tenant in user.tenants.items():
-            origin = _origin(document, ("users", user_id, "tenants"), path)
+            origin = document.at((*above, spelt[path]))
             yield _of_user(config, host, user_id, user, path, tenant, origin), _Place().below(user).below(tenant)
     for index, route in enumerate(config.routes):
         yield _of_route(config, host, route, document.at(("routes", index))), _Place().below(route)
-    if _is_alone(config):
+    if config.is_alone:
         alone = Route(name="", endpoint="")
         yield _of_route(config, host, alone, document.at(("app",)), alone=True), _Place()
-
-
-def _is_alone(config: Config) -> bool:
-    """No file, or one that says nothing of tenants: one of them, at '/'."""
-    return not config.users and not config.routes
-
-
-def _origin(document: Document, above: Path, key: str) -> Position:
-    """Where a tenant is written, however its path is spelt there."""
-    spelt = (key, f"/{key}/", f"/{key}", f"{key}/")
-    return next(
-        (document.keys[(*above, each)] for each in spelt if (*above, each) in document.keys), document.at((*above, key))
-    )
 
 
 def _merge(default: type[_T], *levels: _T) -> _T:

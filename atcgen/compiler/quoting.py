@@ -13,13 +13,18 @@ from atcgen.compiler.interpolate import SOCKET_MARK
 
 _PLAIN_NGINX = re.compile(r"[A-Za-z0-9_./:@,+=~^|*!<>&%-]+\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_NO_CHARACTER = re.compile(r"[\ud800-\udfff]")  # what Python puts for bytes that are no UTF-8
+_NO_CHARACTER = re.compile(r"[\ud800-\udfff]")
 _INI_COMMENT = re.compile(r"\s[;#]")
 _LONGEST_NGINX = 4_000  # a word has to fit into nginx's buffer of 4096 bytes
 
 
 class Unrepresentable(ValueError):
     """The target language has no spelling for a value."""
+
+
+def is_utf8(text: str) -> bool:
+    """False where Python put something for bytes that are no UTF-8."""
+    return not _NO_CHARACTER.search(text)
 
 
 def nginx_word(value: object) -> str:
@@ -77,6 +82,6 @@ def shell_word(value: object) -> str:
 def _must_be_text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"a template printed {type(value).__name__} {value!s}; print text or a whole number")
-    if _NO_CHARACTER.search(value):
+    if not is_utf8(value):
         raise Unrepresentable(f"{value!r} holds bytes that are no UTF-8")
     return value

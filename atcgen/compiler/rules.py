@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from atcgen.compiler.claims import Claim, read_claims, written_keys
-from atcgen.compiler.interpolate import environment_name, expand, mentions, names
+from atcgen.compiler.interpolate import expand_environment, mentions
 from atcgen.compiler.names import LONGEST_PROGRAM, program_name
 from atcgen.compiler.paths import absolute
 from atcgen.compiler.plan import Host
 from atcgen.compiler.routes import infer, slug
 from atcgen.compiler.sayable import app_levels, check_sayable
 from atcgen.compiler.schema import Config
+from atcgen.compiler.serving import effective_server
 from atcgen.compiler.source import Document, Path
 from atcgen.compiler.values import url_path
 from atcgen.diagnostics import Code, Diagnostic, Position, Severity
@@ -80,10 +81,9 @@ def _names(claims: list[Claim]) -> Iterator[Diagnostic]:
 
 def _own_port(document: Document, config: Config, host: Host) -> Iterator[Diagnostic]:
     """One application alone listens on `target_port`, which must not be nginx's."""
-    server = config.server
-    port = 80 if host.command and "http_port" not in server.model_fields_set else server.http_port
-    if not config.users and not config.routes and server.target_port == port:
-        said = f"server.target_port: {port} is the port that nginx listens on"
+    server = effective_server(config, host)
+    if config.is_alone and server.target_port == server.http_port:
+        said = f"server.target_port: {server.http_port} is the port that nginx listens on"
         yield Diagnostic(document.value_at(("server", "target_port")), said, Code.BAD_VALUE)
 
 
@@ -93,10 +93,11 @@ def _roots(document: Document, claims: list[Claim], host: Host) -> Iterator[Diag
     seen = set()
     for claim in claims:
         root, origin = claim.app("root")
-        if origin in seen or any(environment_name(each) not in host.environ for each in names(str(root))):
+        expanded = expand_environment(str(root), host.environ)
+        if origin in seen or expanded is None:
             continue
         seen.add(origin)
-        path = absolute(host.base, expand(str(root), {}, host.environ))
+        path = absolute(host.base, expanded)
         if not host.is_directory(path):
             said = f"app.root: {path!r} is no directory of this machine"
             yield Diagnostic(document.value_at(origin), said, Code.BAD_VALUE, severity)

@@ -50,9 +50,9 @@ def _paths(document: Document, config: Config, host: Host) -> Iterator[Diagnosti
         expanded.append((app.root, (*origin, "root")))
         expanded += [(each.dir, (*origin, "static", path, "dir")) for path, each in app.static.items()]
     for text, origin in expanded:
-        names = [interpolate.environment_name(each) for each in interpolate.names(text)]
-        if all(each in host.environ for each in names):
-            plain.append((interpolate.expand(text, {}, host.environ), origin))
+        known = interpolate.expand_environment(text, host.environ)
+        if known is not None:
+            plain.append((known, origin))
         elif origin not in document.values:  # it comes from the environment, where nobody has looked at its variables
             plain.append((text, origin))
     for text, origin in plain:

@@ -269,3 +269,8 @@ class Config(Section):
     routes: Annotated[list[Route], Short(empty=list)] = Field(
         default_factory=list, description="Tenants in the form of fly-atc."
     )
+
+    @property
+    def is_alone(self) -> bool:
+        """No file, or one that says nothing of tenants: one application, at '/'."""
+        return not self.users and not self.routes

@@ -21,9 +21,9 @@ _UNPRIVILEGED = ("www-data", "nginx", "nobody")
 _OWN_PAGES = ("starting.html", "starting.txt", "failed.html", "failed.txt", "404.html", "413.html", "502.html")
 
 
-def server_plan(config: Config, host: Host, tenants: Sequence[str], remotes: int, *, alone: bool) -> ServerPlan:
-    """Everything about the machine's listener. One application that is alone is served as thruster serves it."""
-    server = _as_thruster(config.server) if alone and host.command else config.server
+def server_plan(config: Config, host: Host, tenants: Sequence[str], remotes: int) -> ServerPlan:
+    """Everything about the machine's listener."""
+    server = effective_server(config, host)
     level = "debug" if server.debug else server.log_level
     open_files = max(1024, min(host.open_files, 65_536))
     pages = _pages(server, host)
@@ -71,8 +71,14 @@ def _worker_user(config: Config, host: Host) -> str:
     return next((each for each in _UNPRIVILEGED if each in host.unix_users), host.user)
 
 
-def _as_thruster(server: Server) -> Server:
-    """Its defaults where nothing else is said: port 80, headers passed on, and every path is the application's."""
+def effective_server(config: Config, host: Host) -> Server:
+    """The server section; with thruster's defaults for the one application of a command line.
+
+    They are port 80, headers passed on, and every path is the application's.
+    """
+    server = config.server
+    if not (config.is_alone and host.command):
+        return server
     said = {key: getattr(server, key) for key in server.model_fields_set}
     defaults = {"http_port": 80, "forward_headers": True, "health_check_path": None}
     return server.model_copy(update=defaults | said)

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from atcgen.compiler.quoting import is_utf8
 from atcgen.diagnostics import Code, Diagnostic, Position
 
 # The C parser is about eight times as fast; both build the same nodes.
@@ -36,7 +37,6 @@ _SURPRISES = (
 )
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _MAX_DEPTH = 64
-_NO_TEXT = re.compile(r"[\ud800-\udfff]")  # what Python puts for bytes that are no UTF-8
 _MAX_NODES = 500_000
 _MAX_DIGITS = 4_000  # Python refuses to read longer numbers
 
@@ -70,7 +70,7 @@ def parse(text: str, file: str) -> tuple[Document, list[Diagnostic]]:
     """YAML text to a document and what is wrong with it; never raises for bad input."""
     empty = Document(file, {}, {}, {})
     builder = _Builder(file)
-    if _NO_TEXT.search(text):
+    if not is_utf8(text):
         return empty, [Diagnostic(_first_bad_character(text, file), "the file is not UTF-8 text", Code.YAML_SYNTAX)]
     try:
         _refuse_depth(text)
