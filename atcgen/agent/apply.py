@@ -16,6 +16,7 @@ from atcgen.agent import lifecycle as life
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.service import Service
+from atcgen.compiler.changes import PROGRAMS, VERSION, launches_differently, reloads_nginx
 from atcgen.compiler.plan import Plan, TenantPlan, load
 from atcgen.compiler.render import Files, effective
 from atcgen.errors import ApplyError, AtcError
@@ -25,8 +26,6 @@ from atcgen.system.logs import size_of
 
 log = logging.getLogger("atc.agent")
 
-_VERSION = "nginx/version.conf"
-_PROGRAMS = "supervisor/programs.conf"
 _CLOSING = "nothing was written"  # by the command; here the sentence is another
 
 
@@ -65,14 +64,14 @@ class Applier:
         if old is None or fresh.digest == old.digest:
             return
         before, after = read_files(old), read_files(fresh)
-        _refuse_surprises(plan, load(after["plan.json"]))
-        reloads = before[_VERSION] != after[_VERSION]
+        new_plan, reloads = load(after["plan.json"]), reloads_nginx(before, after)
+        _refuse_surprises(plan, new_plan)
         if reloads:
             log_file = Path(plan.paths.logs, "nginx.error.log")
             await asyncio.to_thread(nginx.test, fresh.path / "nginx/nginx.conf", plan.server, log_file)
         activate(state, fresh)
         try:
-            changed = await self._introduce(load(after["plan.json"]), before, after)
+            changed = await self._introduce(new_plan, before, after)
             if reloads:
                 await self._reload(after)
         except AtcError:
@@ -109,7 +108,7 @@ class Applier:
         return changed
 
     async def _supervise(self, before: Files, after: Files) -> set[str]:
-        if effective(before[_PROGRAMS]) == effective(after[_PROGRAMS]):
+        if effective(before[PROGRAMS]) == effective(after[PROGRAMS]):
             return set()
         added, changed, _ = await asyncio.to_thread(self.service.supervisor.reload)
         for group in added:
@@ -127,12 +126,12 @@ class Applier:
         """Let tenants that were there before work by their new plans, and restart the ones that start differently."""
         service = self.service
         for tenant in service.plan.tenants:
-            keeper, script = service.keepers[tenant.program], f"launch/{tenant.program}.sh"
+            keeper = service.keepers[tenant.program]
             if tenant.program in changed:
                 service.tasks.start(self._replace(keeper))
                 continue
             keeper.take(tenant)
-            if script in before and effective(before[script]) != effective(after[script]):
+            if launches_differently(tenant.program, before, after):
                 service.tasks.start(service.restart(keeper))
             elif tenant.eager and keeper.tenant.state is State.STOPPED:
                 service.feed(keeper, life.Requested(service.clock()))
@@ -180,7 +179,7 @@ class Applier:
 
     async def _reload(self, after: Files) -> None:
         paths = self.service.plan.paths
-        version = after[_VERSION].partition("return 200 ")[2].partition(";")[0]
+        version = after[VERSION].partition("return 200 ")[2].partition(";")[0]
         error_log = Path(paths.logs, "nginx.error.log")
         offset = size_of(error_log)
         old = nginx.workers(Path(paths.nginx_pid))

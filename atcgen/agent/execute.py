@@ -111,13 +111,6 @@ def explained(keeper: Keeper, slot: int, reason: str) -> str:
     return f"{reason}\n{said}" if said else reason
 
 
-def connections(keeper: Keeper, slot: int) -> int:
-    """How many connections are open on a slot."""
-    by_path, by_port = open_connections()
-    # A connection that came through the symlink is listed by the path that was bound.
-    return by_port[keeper.plan.port] if keeper.plan.port else by_path[keeper.plan.socket(slot)]
-
-
 async def quiet(keeper: Keeper, slot: int) -> None:
     """Wait until no connection is open on a slot's socket, or the time for that is over.
 
@@ -125,8 +118,8 @@ async def quiet(keeper: Keeper, slot: int) -> None:
     """
     clock = asyncio.get_running_loop().time
     deadline, patience = clock() + keeper.plan.drain_timeout, clock() + _DRAIN_WHILE_OTHERS_WAIT
-    pause = 0.01
-    while clock() < (min(deadline, patience) if keeper.waiting else deadline) and connections(keeper, slot):
+    pause, address = 0.01, keeper.address(slot)
+    while clock() < (min(deadline, patience) if keeper.waiting else deadline) and open_connections().to(address):
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, 0.25)
 

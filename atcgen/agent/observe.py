@@ -20,6 +20,7 @@ from atcgen.compiler.render import PREPARE_SLOT
 from atcgen.errors import Unavailable
 from atcgen.system.connections import open_connections
 from atcgen.system.logs import rotate_nginx_logs
+from atcgen.system.processes import lives
 
 log = logging.getLogger("atc.agent")
 
@@ -42,8 +43,12 @@ def process_event(service: Service, name: str, fields: dict[str, str]) -> None:
         if not service.is_ending:
             _ended(service, keeper, int(process), pid, expected=fields.get("expected") == "1")
     elif pid:
-        keeper.pids[int(process)] = pid
-        _hurry(service, pid)
+        _learn(service, keeper, int(process), pid)
+
+
+def _learn(service: Service, keeper: Keeper, slot: int, pid: int) -> None:
+    keeper.pids[slot] = pid
+    _hurry(service, pid)
 
 
 def _hurry(service: Service, pid: int) -> None:
@@ -88,8 +93,7 @@ async def resume(service: Service) -> None:
         if keeper is None:
             service.own_pids[each.group, each.name] = each.pid
         else:
-            keeper.pids[int(each.name)] = each.pid
-            _hurry(service, each.pid)
+            _learn(service, keeper, int(each.name), each.pid)
     for keeper in service.keepers.values():
         if keeper.pids:
             _resume(service, keeper, set(keeper.pids))
@@ -132,6 +136,9 @@ async def watch_idleness(service: Service) -> None:
 async def reconcile(service: Service) -> None:
     """Compare what is believed with what supervisord knows: an event that was lost must not be lost for ever."""
     believed = [(keeper, slot, pid) for keeper in service.keepers.values() for slot, pid in keeper.pids.items()]
+    believed = [(keeper, slot, pid) for keeper, slot, pid in believed if not lives(pid)]
+    if not believed:
+        return  # supervisord is not asked, which takes it long where there are many programs
     try:
         found = {each.pid for each in await asyncio.to_thread(service.supervisor.processes) if each.is_up}
     except (Unavailable, xmlrpc.client.Fault):
@@ -147,11 +154,9 @@ def stop_idle(service: Service, now: float) -> None:
     ready = [each for each in service.keepers.values() if each.tenant.state is State.READY and not each.plan.pin]
     if not ready:
         return
-    by_path, by_port = open_connections()
+    connections = open_connections()
     for keeper in ready:
-        plan = keeper.plan
-        busy = by_port[plan.port] if plan.port else by_path[plan.socket(keeper.tenant.slot)]
-        if busy:
+        if connections.to(keeper.address(keeper.tenant.slot)):
             keeper.last_wake = now
-        elif now - max(keeper.last_wake, keeper.last_access()) >= plan.idle:
+        elif now - max(keeper.last_wake, keeper.last_access()) >= keeper.plan.idle:
             service.feed(keeper, life.StopAsked(service.clock()))

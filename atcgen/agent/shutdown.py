@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from atcgen.agent.service import Service
+from atcgen.system.processes import lives
 
 log = logging.getLogger("atc.agent")
 
@@ -38,7 +39,7 @@ async def shut_down(service: Service) -> None:
         _signal(keeper.pids.values(), getattr(signal, f"SIG{keeper.plan.stop_signal}"))
     tenants = [pid for each in service.keepers.values() for pid in each.pids.values()]
     if not await _gone(service, tenants, begin + budget * _FOR_TENANTS):
-        _signal([each for each in tenants if _lives(each)], signal.SIGKILL)
+        _signal([each for each in tenants if lives(each)], signal.SIGKILL)
     log.info("shutdown.ends seconds=%.2f", service.clock() - begin)
 
 
@@ -55,16 +56,8 @@ def _signal(pids: Iterable[int], number: int) -> None:
                 os.killpg(pid, number)  # supervisord makes every program the leader of a group
 
 
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return pid > 1
-
-
 async def _gone(service: Service, pids: list[int], deadline: float) -> bool:
-    while any(_lives(each) for each in pids):
+    while any(lives(each) for each in pids):
         if service.clock() >= deadline:
             return False
         await asyncio.sleep(0.01)

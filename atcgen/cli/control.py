@@ -47,7 +47,7 @@ def print_tenants(tenants: list[dict[str, Any]], name: Callable[[dict[str, Any]]
         state = Text(each["state"], style=_COLOURS.get(each["state"], "yellow"))
         table.add_row(Text(name(each)), state, _ago(each["last_access"]), Text(each["reason"].partition("\n")[0]))
     if not console.is_terminal:
-        console = Console(width=max(80, *(len(name(each)) + 160 for each in tenants), 80))
+        console = Console(width=max((len(name(each)) + 160 for each in tenants), default=80))
     console.print(table)
 
 

@@ -28,7 +28,7 @@ def file_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every command that compiles atc.yml."""
     command = click.option("--instance", help="The id of this machine; FLY_MACHINE_ID when missing.")(command)
     command = click.option("--region", help="The region of this machine; FLY_REGION when missing.")(command)
-    return _FILE(_STATE(command))
+    return running_options(command)
 
 
 def running_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from atcgen.compiler.plan import load
 from atcgen.compiler.render import Files, effective
 
-_VERSION = "nginx/version.conf"
+VERSION = "nginx/version.conf"
+PROGRAMS = "supervisor/programs.conf"
 
 
 @dataclass(frozen=True)
@@ -36,24 +36,32 @@ def changes(before: Files, after: Files) -> Changes:
     old = {each.program: each.id for each in load(before["plan.json"]).tenants} if before else {}
     new = {each.program: each.id for each in load(after["plan.json"]).tenants}
     programs = (
-        program_entries(before.get("supervisor/programs.conf", "")),
-        program_entries(after["supervisor/programs.conf"]),
+        program_entries(before.get(PROGRAMS, "")),
+        program_entries(after[PROGRAMS]),
     )
     restarted = [
         name
         for program, name in new.items()
         if program in old
-        and (
-            programs[0].get(program) != programs[1].get(program)
-            or effective(before[f"launch/{program}.sh"]) != effective(after[f"launch/{program}.sh"])
-        )
+        and (programs[0].get(program) != programs[1].get(program) or launches_differently(program, before, after))
     ]
     return Changes(
         added=tuple(name for program, name in new.items() if program not in old),
         removed=tuple(name for program, name in old.items() if program not in new),
         restarted=tuple(restarted),
-        nginx_reloads=before.get(_VERSION) != after[_VERSION],
+        nginx_reloads=reloads_nginx(before, after),
     )
+
+
+def reloads_nginx(before: Files, after: Files) -> bool:
+    """Does nginx's part have another effect?"""
+    return before.get(VERSION) != after[VERSION]
+
+
+def launches_differently(program: str, before: Files, after: Files) -> bool:
+    """Has the launch script of a tenant that was there before another effect?"""
+    script = f"launch/{program}.sh"
+    return script in before and effective(before[script]) != effective(after[script])
 
 
 def program_entries(text: str) -> dict[str, str]:
@@ -67,6 +75,8 @@ def program_entries(text: str) -> dict[str, str]:
 
 def unified(before: Files, after: Files) -> str:
     """The difference as text, file by file, without what makes none: comments and the plan."""
+    import difflib  # noqa: PLC0415 - the agent never needs it
+
     said: list[str] = []
     for path in sorted({*before, *after} - {"plan.json"}):
         old, new = effective(before.get(path, "")), effective(after.get(path, ""))

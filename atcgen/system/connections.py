@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+
+from atcgen.system.probe import Address
 
 _CONNECTED_UNIX = "03"
 _ESTABLISHED_TCP = "01"
@@ -38,10 +41,25 @@ def listening_ports(tables: Iterable[str]) -> frozenset[int]:
     return frozenset(int(fields[1].rsplit(":", 1)[1], 16) for fields in rows if fields[3] == _LISTENING_TCP)
 
 
-def open_connections() -> tuple[Counter[str], Counter[int]]:
-    """The connections of this machine: by socket path, and by port."""
+@dataclass(frozen=True)
+class Connections:
+    """The connections of this machine at one moment."""
+
+    by_path: Counter[str]
+    by_port: Counter[int]
+
+    def to(self, address: Address) -> int:
+        """How many are open to an address.
+
+        One that came through a symlink is listed by the path that was bound.
+        """
+        return self.by_port[address.port] if address.port else self.by_path[address.socket]
+
+
+def open_connections() -> Connections:
+    """The connections of this machine right now."""
     tables = [Path(f"/proc/net/{name}") for name in ("tcp", "tcp6")]
-    return (
+    return Connections(
         unix_connections(Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace")),
         tcp_connections(each.read_text(encoding="ascii") for each in tables if each.exists()),
     )

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from atcgen.compiler.plan import Host
 from atcgen.errors import Unavailable
@@ -61,20 +62,22 @@ def gather_host(
 
 def running_place(state: Path) -> tuple[str | None, str | None]:
     """The region and the instance that the active generation was compiled for."""
-    try:
-        plan = json.loads((state / "current/plan.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None, None
-    return plan["region"], plan["instance"]
+    plan = _active_plan(state)
+    return plan.get("region"), plan.get("instance")
 
 
 def _ports(state: Path) -> dict[str, int]:
     """The ports that tenants of the active generation have."""
+    return {each["id"]: each["port"] for each in _active_plan(state).get("tenants", ()) if each["port"]}
+
+
+def _active_plan(state: Path) -> dict[str, Any]:
+    """The plan of the active generation as plain data, for another version of atc may have written it; {} for none."""
     try:
-        plan = json.loads((state / "current/plan.json").read_text(encoding="utf-8"))
+        plan: dict[str, Any] = json.loads((state / "current/plan.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return {each["id"]: each["port"] for each in plan["tenants"] if each["port"]}
+    return plan
 
 
 def _listening() -> frozenset[int]:

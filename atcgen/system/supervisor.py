@@ -24,9 +24,7 @@ class Process:
 
     group: str
     name: str
-    state: int
     pid: int
-    exit_status: int
 
     @property
     def is_up(self) -> bool:
@@ -75,15 +73,12 @@ class Supervisor:
 
     def processes(self) -> list[Process]:
         """Every process there is."""
-        return [
-            Process(each["group"], each["name"], each["state"], each["pid"], each["exitstatus"])
-            for each in self._call("getAllProcessInfo")
-        ]
+        return [Process(each["group"], each["name"], each["pid"]) for each in self._call("getAllProcessInfo")]
 
     def process(self, group: str, slot: int) -> Process:
         """One process."""
         each = self._call("getProcessInfo", f"{group}:{slot}")
-        return Process(each["group"], each["name"], each["state"], each["pid"], each["exitstatus"])
+        return Process(each["group"], each["name"], each["pid"])
 
     def reload(self) -> tuple[list[str], list[str], list[str]]:
         """Read the configuration anew; the groups added, changed and removed, none of which is touched yet."""

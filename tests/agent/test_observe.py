@@ -58,7 +58,7 @@ def test_an_event_that_was_lost_is_made_up_for(tmp_path: Path, gone: int) -> Non
 
 def test_what_supervisord_knows_is_left_alone(tmp_path: Path, gone: int) -> None:
     """Nothing is lost, so nothing happens."""
-    found = service(tmp_path, Said([Process("a.x", "0", 20, gone, 0)]))
+    found = service(tmp_path, Said([Process("a.x", "0", gone)]))
     keeper = found.keepers["a.x"]
     keeper.pids[0] = gone
 

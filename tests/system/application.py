@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-MEGABYTE = 1024 * 1024
-
 
 class _OnSocket(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
