@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import xmlrpc.client
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from atcgen.agent import lifecycle as life
@@ -16,11 +15,12 @@ from atcgen.agent.lifecycle import State
 from atcgen.agent.tasks import Once
 from atcgen.compiler.render import PREPARE_SLOT
 from atcgen.errors import Unavailable
-from atcgen.system.connections import open_connections
+from atcgen.system.connections import Connections
 from atcgen.system.directories import make_tenant_directories
 from atcgen.system.logs import size_of, tail_since, tenant_log
 from atcgen.system.probe import wait_until_ready
-from atcgen.system.release import is_prepared, mark_pending
+from atcgen.system.processes import treat_as_others
+from atcgen.system.release import Releases, is_prepared, mark_pending
 from atcgen.system.supervisor import Supervisor
 
 log = logging.getLogger("atc.agent")
@@ -36,27 +36,36 @@ class Machine:
     """What commands work with."""
 
     supervisor: Supervisor
-    boots: asyncio.Semaphore  # how many tenants may boot at once
+    boots: asyncio.Semaphore  # how many tenants may prepare or boot at once
+    releases: Releases
     clock: Callable[[], float]  # seconds, monotonic
     worker_user: str  # whom nginx's workers run as
 
 
 async def prepare(keeper: Keeper, machine: Machine) -> life.Event | None:
-    """Start the prepare step when it is due; its end comes as a process event, unless it takes too long."""
-    plan, slot = keeper.plan, keeper.tenant.slot
-    since = keeper.tenant.since
+    """Run the prepare step when it is due; its end comes as a process event, unless it takes too long."""
+    plan, begun = keeper.plan, keeper.tenant
+
+    def is_over(now: life.Tenant) -> bool:
+        return now.state is not State.PREPARING or now.since != begun.since
+
     try:
-        await asyncio.to_thread(make_tenant_directories, plan, machine.worker_user)
-        if await asyncio.to_thread(is_prepared, plan):
+        make_tenant_directories(plan, machine.worker_user)
+        stamp = await machine.releases.stamp(plan)
+        if is_prepared(plan, stamp):
             return life.Prepared(machine.clock())
-        await asyncio.to_thread(mark_pending, plan)
-        await _spawn(keeper, PREPARE_SLOT, machine.supervisor)
+        async with _turn(machine, keeper, PREPARE_SLOT):
+            if is_over(keeper.tenant):
+                return None
+            mark_pending(plan, stamp)
+            await _spawn(keeper, PREPARE_SLOT, machine.supervisor)
+            async with asyncio.timeout(plan.prepare_timeout):
+                await keeper.until(is_over)
+    except TimeoutError:
+        return life.Faulted(machine.clock(), begun.slot, f"prepare took longer than {plan.prepare_timeout:g} s")
     except _TROUBLE as problem:
-        return life.Faulted(machine.clock(), slot, f"prepare could not be started: {problem}")
-    await asyncio.sleep(plan.prepare_timeout)
-    if keeper.tenant.state is not State.PREPARING or keeper.tenant.since != since:
-        return None
-    return life.Faulted(machine.clock(), slot, f"prepare took longer than {plan.prepare_timeout:g} s")
+        return life.Faulted(machine.clock(), begun.slot, f"prepare could not be started: {problem}")
+    return None
 
 
 async def end_prepare(keeper: Keeper, machine: Machine) -> None:
@@ -66,38 +75,44 @@ async def end_prepare(keeper: Keeper, machine: Machine) -> None:
 
 
 async def boot(keeper: Keeper, slot: int, machine: Machine) -> life.Event:
-    """Start the process of a slot and wait until it answers.
-
-    It has a turn among those that boot at once, for as long as boots usually take: one that hangs holds up nobody.
-    """
+    """Start the process of a slot and wait until it answers."""
     plan = keeper.plan
-    await machine.boots.acquire()
-    with Once(machine.boots.release) as end_of_turn:
+    async with _turn(machine, keeper, slot):
         try:
-            await asyncio.to_thread(make_tenant_directories, plan, machine.worker_user)
+            make_tenant_directories(plan, machine.worker_user)
             await _spawn(keeper, slot, machine.supervisor)
         except _TROUBLE as problem:  # whatever it is, those who wait must hear of it
             return life.Faulted(machine.clock(), slot, f"could not be started: {problem}")
-        loop = asyncio.get_running_loop()
-        loop.call_later(_TURN, end_of_turn)
-        politeness = loop.call_later(_POLITE, _treat_as_others, keeper, slot)
-        try:
-            reason = await wait_until_ready(
-                keeper.address(slot), plan.health, declared=plan.health_declared, within=plan.start_timeout
-            )
-        finally:
-            politeness.cancel()
+        reason = await wait_until_ready(
+            keeper.address(slot), plan.health, declared=plan.health_declared, within=plan.start_timeout
+        )
     if reason:
         return life.Faulted(machine.clock(), slot, explained(keeper, slot, reason))
     _treat_as_others(keeper, slot)
     return life.Probed(machine.clock(), slot)
 
 
+@asynccontextmanager
+async def _turn(machine: Machine, keeper: Keeper, slot: int) -> AsyncIterator[None]:
+    """A turn among those that prepare or boot at once, behind all that is not in it.
+
+    It ends after as long as boots usually take, whatever goes on then: one that hangs holds up nobody.
+    """
+    await machine.boots.acquire()
+    loop = asyncio.get_running_loop()
+    with Once(machine.boots.release) as end_of_turn:
+        loop.call_later(_TURN, end_of_turn)
+        politeness = loop.call_later(_POLITE, _treat_as_others, keeper, slot)
+        try:
+            yield
+        finally:
+            politeness.cancel()
+
+
 def _treat_as_others(keeper: Keeper, slot: int) -> None:
-    """Give a process that boots behind all others its usual priority."""
-    if keeper.plan.niceness and slot in keeper.pids:
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PGRP, keeper.pids[slot], 0)
+    """Give a process that boots behind all others its usual place among them."""
+    if keeper.plan.boots_behind and slot in keeper.pids:
+        treat_as_others(keeper.pids[slot])
 
 
 async def _spawn(keeper: Keeper, slot: int, supervisor: Supervisor) -> None:
@@ -119,7 +134,7 @@ async def quiet(keeper: Keeper, slot: int) -> None:
     clock = asyncio.get_running_loop().time
     deadline, patience = clock() + keeper.plan.drain_timeout, clock() + _DRAIN_WHILE_OTHERS_WAIT
     pause, address = 0.01, keeper.address(slot)
-    while clock() < (min(deadline, patience) if keeper.waiting else deadline) and open_connections().to(address):
+    while clock() < (min(deadline, patience) if keeper.waiting else deadline) and Connections().to(address):
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, 0.25)
 

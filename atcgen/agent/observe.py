@@ -18,7 +18,7 @@ from atcgen.agent.lifecycle import State
 from atcgen.agent.service import Service
 from atcgen.compiler.render import PREPARE_SLOT
 from atcgen.errors import Unavailable
-from atcgen.system.connections import open_connections
+from atcgen.system.connections import Connections
 from atcgen.system.logs import rotate_nginx_logs
 from atcgen.system.processes import lives
 
@@ -154,7 +154,7 @@ def stop_idle(service: Service, now: float) -> None:
     ready = [each for each in service.keepers.values() if each.tenant.state is State.READY and not each.plan.pin]
     if not ready:
         return
-    connections = open_connections()
+    connections = Connections()
     for keeper in ready:
         if connections.to(keeper.address(keeper.tenant.slot)):
             keeper.last_wake = now

@@ -17,7 +17,7 @@ from atcgen.agent.lifecycle import State
 from atcgen.agent.tasks import Tasks
 from atcgen.compiler.plan import Plan
 from atcgen.system.probe import listens, status_of
-from atcgen.system.release import is_prepared
+from atcgen.system.release import Releases, is_prepared
 from atcgen.system.supervisor import Supervisor
 
 log = logging.getLogger("atc.agent")
@@ -38,7 +38,8 @@ class Service:
         self.keepers = {each.program: Keeper(each) for each in plan.tenants}
         self.own_pids: dict[tuple[str, str], int] = {}  # (group, name) of what is not a tenant -> process id
         self.is_ending = False
-        self.machine = Machine(supervisor, asyncio.Semaphore(plan.server.boots), clock, plan.server.worker_user)
+        boots = asyncio.Semaphore(plan.server.boots)
+        self.machine = Machine(supervisor, boots, Releases(), clock, plan.server.worker_user)
 
     def take(self, plan: Plan) -> None:
         """Work by a new plan from now on; tenants take theirs one by one."""
@@ -83,7 +84,7 @@ class Service:
             except TimeoutError:
                 return  # busy, not dead
             except (OSError, EOFError):
-                if await listens(address):
+                if listens(address):
                     await asyncio.sleep(_BETWEEN_LOOKS)
                 elif keeper.tenant == tenant:
                     self.feed(keeper, life.Exited(self.clock(), tenant.slot, "the process was gone"))
@@ -141,7 +142,8 @@ class Service:
 
     async def restart(self, keeper: Keeper) -> None:
         """Bring a new process up; databases that have to be prepared first are not served meanwhile."""
-        hold = bool(keeper.plan.prepare) and not await asyncio.to_thread(is_prepared, keeper.plan)
+        plan = keeper.plan
+        hold = bool(plan.prepare) and not is_prepared(plan, await self.machine.releases.stamp(plan))
         self.feed(keeper, life.RestartAsked(self.clock(), hold=hold))
 
     async def _drain(self, keeper: Keeper, slot: int) -> None:

@@ -26,6 +26,7 @@ class Host:
     cpus: int = 1
     user: str = ""
     is_root: bool = False
+    can_prefer: bool = False  # put processes behind all others, and take it back
     unix_users: frozenset[str] = frozenset()  # the accounts of this machine; empty when they are not known
     open_files: int = 1024  # the hard limit of file descriptors
     has_ipv6: bool = False
@@ -73,7 +74,7 @@ class TenantPlan:
     socket_directory: str
     link: str  # the socket nginx connects to; a symlink to the one of the current process
     slots: int  # how many processes may exist at once: 2 where restarts overlap
-    niceness: int  # while it boots
+    boots_behind: bool  # while it boots it has the processor when nobody else wants it
     unix_user: str
     idle: float
     pin: bool
@@ -95,7 +96,8 @@ class TenantPlan:
     websocket: str  # '' or the URL prefix of its long connections
     streaming: bool
     sendfile_mapping: str  # '' or the header that tells the application how to name files
-    sendfiles: tuple[StaticPlan, ...]
+    own_files: tuple[StaticPlan, ...]  # what it may let nginx send: of its own data,
+    app_files: tuple[StaticPlan, ...]  # and of the application, which is the same for all its tenants
 
     def socket(self, slot: int) -> str:
         """The unix socket of the process in a slot."""
@@ -234,7 +236,7 @@ def _static(data: dict[str, Any]) -> StaticPlan:
 def load(text: str) -> Plan:
     """Read back what `Plan.to_json` wrote."""
     data: dict[str, Any] = json.loads(text)
-    statics = ("statics", "public", "sendfiles")
+    statics = ("statics", "public", "own_files", "app_files")
 
     def tenant(each: dict[str, Any]) -> TenantPlan:
         lists = {key: tuple(value) for key, value in each.items() if isinstance(value, list)}

@@ -100,7 +100,9 @@ def _nginx(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "path_tenants": [each for each in views if not each["host"]],
         "host_tenants": [each for each in views if each["host"]],
         "has_root": any(not each["host"] and not each["path"] for each in views),
-        "sends_files": any(each["sendfiles"] for each in views),
+        "app_files": sorted(
+            {each for tenant in plan.tenants for each in tenant.app_files}, key=lambda each: each.location
+        ),
         "pages": [vars(each) | {"own": f"{paths.current}/nginx/{each.own}"} for each in plan.server.pages],
         "nginx_error_log": f"{paths.logs}/nginx.error.log",
         "other_log": f"{paths.logs}/access/_other.log",
@@ -135,7 +137,7 @@ def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     programs = [
         vars(tenant)
         | {
-            "command": _Spelt(command(*_nice(tenant), "/bin/sh", f"{launch}/{tenant.program}.sh") + " %(process_num)d"),
+            "command": _Spelt(command(*_launcher(tenant), f"{launch}/{tenant.program}.sh") + " %(process_num)d"),
             "processes": PREPARE_SLOT + 1 if tenant.prepare else tenant.slots,
             "stop_wait": max(1, round(tenant.stop_timeout)),
             "log": _Spelt(ini_value(tenant.log) + ".%(process_num)d.log"),
@@ -164,9 +166,12 @@ def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     yield from _launch(plan, templates)
 
 
-def _nice(tenant: TenantPlan) -> tuple[str, ...]:
-    """What keeps a process that boots behind those that serve."""
-    return ("nice", "-n", str(tenant.niceness)) if tenant.niceness else ()
+def _launcher(tenant: TenantPlan) -> tuple[str, ...]:
+    """What runs the script of a tenant: behind all that serve, if it boots behind them.
+
+    That is not what `nice` does: since Linux 6.6 anybody may wait until the nicest has used up its slice.
+    """
+    return (*(("chrt", "-i", "0") if tenant.boots_behind else ()), "/bin/sh")
 
 
 def _launch(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:

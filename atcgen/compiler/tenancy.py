@@ -21,7 +21,6 @@ from atcgen.diagnostics import Position
 _SHELL = re.compile(r"[|&;<>()$`*?\[\]#~{}!\n]|(^|\s)[A-Za-z_][A-Za-z0-9_]*=")
 _DEFAULT_START = "bin/rails server"  # what the predecessor ran when it was told nothing
 _DEFAULT_PREPARE = "bin/rails db:prepare"
-_BOOT_NICENESS = 19  # at first: the agent takes it back
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,9 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
     link = "" if port else f"{run}/sock"
     statics, public = _statics(app, root, wanted.path, lambda text: interpolate.expand(text, {}, host.environ))
     private = (absolute(host.base, volume), host.state)
-    sendfiles = _sendfiles(wanted.program, root, directory, private) if config.server.x_sendfile_enabled else ()
+    sends = config.server.x_sendfile_enabled
+    own_files = (StaticPlan(f"/_atc/files/{wanted.program}/", "", f"{directory}/", ""),) if sends else ()
+    app_files = (_app_files(root, private),) if sends else ()
     return TenantPlan(
         id=wanted.id,
         program=wanted.program,
@@ -91,7 +92,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
         socket_directory=run,
         link=link,
         slots=2 if app.restart == "overlap" and not port else 1,
-        niceness=_BOOT_NICENESS if host.is_root else 0,
+        boots_behind=host.can_prefer,
         unix_user=app.user or "",
         idle=wanted.idle.tenant,
         pin=bool(wanted.pin),
@@ -112,8 +113,9 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
         public=public,
         websocket=f"{prefix}{app.websocket}" if app.websocket is not None else "",
         streaming=app.streaming,
-        sendfile_mapping=",".join(f"{each.directory}={each.location}" for each in sendfiles),
-        sendfiles=sendfiles,
+        sendfile_mapping=",".join(f"{each.directory}={each.location}" for each in (*own_files, *app_files)),
+        own_files=own_files,
+        app_files=app_files,
     )
 
 
@@ -201,14 +203,11 @@ def _cache_control(each: StaticDirectory) -> str:
     return "public, max-age=31536000, immutable" if each.immutable else f"public, max-age={int(each.max_age)}"
 
 
-def _sendfiles(program: str, root: str, directory: str, private: tuple[str, ...]) -> tuple[StaticPlan, ...]:
-    """What the application may let nginx send: files below the tenant's directory, and those below its root that are
-    not below a `private` directory, where the data of others is.
+def _app_files(root: str, private: tuple[str, ...]) -> StaticPlan:
+    """The files of an application that it may let nginx send, for all its tenants alike: those below its root that are
+    not below a `private` directory, where the data of tenants is.
     """
-    data, app = f"/_atc/files/{program}/data/", f"/_atc/files/{program}/app/"
+    location = f"/_atc/app/{hashlib.sha256(root.encode()).hexdigest()[:12]}/"
     inside = [os.path.relpath(each, root) for each in private if os.path.commonpath([each, root]) == root]
-    closed = tuple(f"{app}{each}/" for each in inside)
-    return (
-        StaticPlan(data, "", f"{directory.rstrip('/')}/", ""),
-        StaticPlan(app, "", f"{root.rstrip('/')}/", "", closed),
-    )
+    closed = tuple(f"{location}{each}/" for each in inside)
+    return StaticPlan(location, "", f"{root.rstrip('/')}/", "", closed)

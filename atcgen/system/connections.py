@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from atcgen.system.probe import Address
@@ -41,25 +41,24 @@ def listening_ports(tables: Iterable[str]) -> frozenset[int]:
     return frozenset(int(fields[1].rsplit(":", 1)[1], 16) for fields in rows if fields[3] == _LISTENING_TCP)
 
 
-@dataclass(frozen=True)
 class Connections:
-    """The connections of this machine at one moment."""
+    """The connections of this machine at the moment that each table is first asked for.
 
-    by_path: Counter[str]
-    by_port: Counter[int]
+    The kernel takes milliseconds to list ports, and nobody may need them.
+    """
+
+    @cached_property
+    def _by_path(self) -> Counter[str]:
+        return unix_connections(Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace"))
+
+    @cached_property
+    def _by_port(self) -> Counter[int]:
+        tables = [Path(f"/proc/net/{name}") for name in ("tcp", "tcp6")]
+        return tcp_connections(each.read_text(encoding="ascii") for each in tables if each.exists())
 
     def to(self, address: Address) -> int:
         """How many are open to an address.
 
         One that came through a symlink is listed by the path that was bound.
         """
-        return self.by_port[address.port] if address.port else self.by_path[address.socket]
-
-
-def open_connections() -> Connections:
-    """The connections of this machine right now."""
-    tables = [Path(f"/proc/net/{name}") for name in ("tcp", "tcp6")]
-    return Connections(
-        unix_connections(Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace")),
-        tcp_connections(each.read_text(encoding="ascii") for each in tables if each.exists()),
-    )
+        return self._by_port[address.port] if address.port else self._by_path[address.socket]

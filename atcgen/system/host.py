@@ -20,6 +20,7 @@ from typing import Any
 from atcgen.compiler.plan import Host
 from atcgen.errors import Unavailable
 from atcgen.system.connections import listening_ports
+from atcgen.system.processes import can_prefer
 
 _NEEDED = ("http_auth_request_module", "http_realip_module", "http_gzip_static_module", "http_stub_status_module")
 
@@ -49,6 +50,7 @@ def gather_host(
         cpus=len(os.sched_getaffinity(0)),
         user=pwd.getpwuid(os.geteuid()).pw_name,
         is_root=os.geteuid() == 0,
+        can_prefer=can_prefer(),
         unix_users=frozenset(each.pw_name for each in pwd.getpwall()),
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         has_ipv6=_has_ipv6(),

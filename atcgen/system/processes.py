@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+_CAP_SYS_NICE = 1 << 23
+_MOST_LOOKS = 10
 
 
 def lives(pid: int) -> bool:
@@ -12,3 +20,41 @@ def lives(pid: int) -> bool:
     except OSError:
         return False
     return pid > 1
+
+
+def can_prefer() -> bool:
+    """May processes be put behind all others here, and taken back? Containers often lack the capability for that."""
+    found = re.search(r"^CapEff:\s*([0-9a-f]+)$", Path("/proc/self/status").read_text(encoding="ascii"), re.MULTILINE)
+    capable = bool(found and int(found[1], 16) & _CAP_SYS_NICE)
+    return capable and shutil.which("chrt") is not None and os.path.exists(f"/proc/self/task/{os.getpid()}/children")
+
+
+def treat_as_others(pid: int) -> None:
+    """Take back what `chrt -i 0` did to a process, to its threads, and to those of all below it."""
+    for _ in range(_MOST_LOOKS):  # whatever is begun meanwhile begins as its parent was
+        behind = [each for each in _threads(pid) if _is_behind(each)]
+        for each in behind:
+            with suppress(OSError):
+                os.sched_setscheduler(each, os.SCHED_OTHER, os.sched_param(0))
+        if not behind:
+            return
+
+
+def _is_behind(thread: int) -> bool:
+    try:
+        return os.sched_getscheduler(thread) == os.SCHED_IDLE
+    except OSError:
+        return False
+
+
+def _threads(pid: int) -> Iterator[int]:
+    """The threads of a process and of all that descend from it."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return
+    for each in threads:
+        yield int(each)
+        with suppress(OSError):
+            for child in Path(f"/proc/{pid}/task/{each}/children").read_text(encoding="ascii").split():
+                yield from _threads(int(child))

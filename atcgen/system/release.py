@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,24 +15,45 @@ _SKIPPED = frozenset({"node_modules", "tmp", "log", "logs", "storage", "vendor",
 _MOST_FILES = 20_000
 
 
-def is_prepared(plan: TenantPlan) -> bool:
+class Releases:
+    """What is in the directories of applications right now.
+
+    Many tenants that wake at once share one look, provided that it began after they asked.
+    """
+
+    def __init__(self) -> None:
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._begun: Counter[str] = Counter()
+        self._seen: dict[str, tuple[int, str]] = {}  # root -> which look it was, and what it found
+
+    async def stamp(self, plan: TenantPlan) -> str:
+        """Names a release together with the command that prepares it."""
+        release = plan.release or await self._fingerprint(plan.root)
+        return hashlib.sha256(repr((release, plan.prepare)).encode()).hexdigest()
+
+    async def _fingerprint(self, root: str) -> str:
+        begun = self._begun[root]
+        async with self._locks[root]:
+            number, found = self._seen.get(root, (0, ""))
+            if number <= begun:
+                self._begun[root] = number = begun + 1
+                found = await asyncio.to_thread(_fingerprint, Path(root))
+                self._seen[root] = number, found
+            return found
+
+
+def is_prepared(plan: TenantPlan, stamp: str) -> bool:
     """Were the databases, all of them there, prepared for this release and this command?"""
     try:
         said = Path(plan.directory, ".prepared").read_text(encoding="ascii")
     except OSError:
         return False
-    return said == stamp(plan) and all(os.path.exists(each) for each in plan.databases)
+    return said == stamp and all(os.path.exists(each) for each in plan.databases)
 
 
-def mark_pending(plan: TenantPlan) -> None:
+def mark_pending(plan: TenantPlan, stamp: str) -> None:
     """Write down what is about to be prepared; the launch script renames it when that succeeded."""
-    Path(plan.directory, ".prepare.pending").write_text(stamp(plan), encoding="ascii")
-
-
-def stamp(plan: TenantPlan) -> str:
-    """Names a release together with the command that prepares it."""
-    release = plan.release or _fingerprint(Path(plan.root))
-    return hashlib.sha256(repr((release, plan.prepare)).encode()).hexdigest()
+    Path(plan.directory, ".prepare.pending").write_text(stamp, encoding="ascii")
 
 
 def _fingerprint(root: Path) -> str:

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from atcgen.compiler.plan import Plan, load
+
 APPLICATION = Path(__file__).with_name("application.py")
 TWO_TENANTS = "idle: 1h\nusers: {a: {tenants: {x: {}, y: {}}}}\n"
 
@@ -87,6 +89,10 @@ class Atc:
         """`atc status --json`."""
         said: dict[str, Any] = json.loads(self.cli("status", "--json").stdout)
         return said
+
+    def plan(self) -> Plan:
+        """What is in force."""
+        return load((self.home / ".atc/current/plan.json").read_text())
 
     def state(self, tenant: str) -> str:
         """The state of one tenant."""

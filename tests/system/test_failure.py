@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 from pathlib import Path
 
@@ -174,6 +175,17 @@ def test_a_prepare_step_runs_once_and_its_failure_fails_the_start() -> None:
         atc.edit("echo prepared >> ${tenant.dir}/steps", "echo disk full; exit 3")
         wait_until(lambda: "disk full" in atc.status()["tenants"][0]["reason"])
         assert atc.ask("/a/x/").status == 503
+
+
+def test_tenants_prepare_in_turns() -> None:
+    """Ten migrations at once would need the memory of ten applications."""
+    log = "${tenant.dir}/../../steps"
+    step = f"echo begin >> {log}; sleep 0.1; echo end >> {log}; touch ${{database}}"
+    text = f"users: {{a: {{app: {{prepare: '{step}'}}, tenants: {{x: {{}}, y: {{}}, z: {{}}}}}}}}\n"
+    with running(text, server="boots: 1") as atc, ThreadPoolExecutor(3) as pool:
+        assert {status for status, _ in pool.map(atc.get, ("/a/x/", "/a/y/", "/a/z/"))} == {200}
+
+        assert (atc.home / "steps").read_text().split() == ["begin", "end"] * 3
 
 
 @pytest.mark.parametrize(

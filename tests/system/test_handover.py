@@ -179,7 +179,7 @@ def test_the_application_may_have_its_own_files_sent_and_no_others(atc: Atc) -> 
     data.write_text("mine")
 
     assert atc.ask(f"/a/x/file?path={data}").text == "mine"
-    assert atc.ask("/_atc/files/a.x/data/report.txt").status == 404
+    assert atc.ask("/_atc/files/a.x/report.txt").status == 404
     assert atc.ask(f"/a/y/file?path={data}").status == 500
 
 
@@ -238,7 +238,7 @@ def test_atcs_own_paths_are_closed(atc: Atc) -> None:
         "/_atc/lost",
         "/_atc/replay",
         "/_atc/page/502.html",
-        "/_atc/files/a.y/app/application.py",
+        f"{atc.plan().tenants[0].app_files[0].location}application.py",
     ):
         assert atc.ask(path).status == 404, path
 
