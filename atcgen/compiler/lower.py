@@ -14,9 +14,10 @@ from atcgen.compiler.names import program_name
 from atcgen.compiler.paths import state_paths
 from atcgen.compiler.plan import Host, Plan, Remote, RemotePrefix, Replay
 from atcgen.compiler.routes import infer
-from atcgen.compiler.schema import App, Config, Idle, Level, Route, Section, Tenant, User
+from atcgen.compiler.schema import App, Backup, Config, Idle, Level, Route, Section, Tenant, User
 from atcgen.compiler.serving import server_plan
 from atcgen.compiler.source import Document, Path
+from atcgen.compiler.storage import store_plan
 from atcgen.compiler.tenancy import Wanted, command_text, tenant_plan
 from atcgen.diagnostics import Position
 
@@ -55,7 +56,8 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
     placed = [(wanted, place, place.target(host)) for wanted, place in _wanted(config, document, host)]
     local = [wanted for wanted, _, target in placed if not target]
     ports = _ports([wanted for wanted in local if not wanted.uses_socket], config, host)
-    tenants = tuple(tenant_plan(wanted, ports.get(wanted.id, 0), config, host, paths) for wanted in local)
+    store = store_plan(config.storage, host)
+    tenants = tuple(tenant_plan(wanted, ports.get(wanted.id, 0), config, host, paths, store) for wanted in local)
     remotes = tuple(
         Remote(wanted.id, wanted.path, wanted.host, target, str(wanted.origin))
         for wanted, _, target in placed
@@ -75,7 +77,9 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
         instance=host.instance,
         paths=paths,
         server=server_plan(config, host, names, len(remotes)),
+        store=store,
         python=host.python,
+        litestream=host.litestream,
         tenants=tenants,
         remotes=remotes,
         replays=tuple(Replay(user, target) for user, target in sorted(homes.items()) if target),
@@ -141,6 +145,7 @@ def _of_user(
         origin=origin,
         app=app,
         idle=_merge(Idle, config.idle, user.idle, tenant.idle),
+        backup=_merge(Backup, config.backup, user.backup, tenant.backup),
         pin=_flag("pin", config, user, tenant),
         eager=_flag("start", config, user, tenant) == "eager",
         databases=tuple(app.databases) or ("db.sqlite3",),
@@ -164,6 +169,7 @@ def _of_route(config: Config, host: Host, route: Route, origin: Position, *, alo
         origin=origin,
         app=app,
         idle=_merge(Idle, config.idle, route.idle),
+        backup=_merge(Backup, config.backup, route.backup),
         pin=alone or bool(_flag("pin", config, route)),
         eager=alone or _flag("start", config, route) == "eager",
         databases=tuple(app.databases) or (f"{inferred.database}.sqlite3",),

@@ -32,6 +32,7 @@ class Host:
     has_ipv6: bool = False
     nginx_version: tuple[int, ...] = ()  # of the installed one; () when none is, and then only what all know is used
     python: str = "python3"
+    litestream: str = "litestream"
     region: str | None = None
     instance: str | None = None
     secret: str = field(default="", repr=False)  # the master secret of this installation
@@ -51,6 +52,33 @@ class StaticPlan:
 
 
 @dataclass(frozen=True)
+class StorePlan:
+    """Where databases are copied to."""
+
+    url: str  # '' (nowhere), s3://BUCKET/PREFIX or file:///DIRECTORY
+    endpoint: str
+    region: str
+    lease: float  # seconds
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """The directories of this machine that it is in, if any."""
+        return (self.url.removeprefix("file://"),) if self.url.startswith("file:") else ()
+
+
+@dataclass(frozen=True)
+class BackupPlan:
+    """How the databases of one tenant are copied."""
+
+    program: str  # of supervisord, that does it
+    directory: str  # below the run directory: its configuration and its socket
+    key: str  # what its objects in the store begin with
+    sync: float  # seconds, as all times here
+    snapshots: float
+    retention: float
+
+
+@dataclass(frozen=True)
 class TenantPlan:
     """A tenant of this machine."""
 
@@ -63,6 +91,7 @@ class TenantPlan:
     origin: str  # atc.yml:7:5
     directory: str  # where its data is
     databases: tuple[str, ...]
+    backup: BackupPlan | None  # None: its databases are on this machine only
     root: str
     env: tuple[tuple[str, str], ...] = field(repr=False)
     start: tuple[str, ...]  # words; SOCKET_MARK stands for the socket
@@ -210,7 +239,9 @@ class Plan:
     instance: str | None
     paths: Paths
     server: ServerPlan
+    store: StorePlan
     python: str
+    litestream: str
     tenants: tuple[TenantPlan, ...]
     remotes: tuple[Remote, ...]
     replays: tuple[Replay, ...]  # by first segment of the path
@@ -242,7 +273,8 @@ def load(text: str) -> Plan:
         lists = {key: tuple(value) for key, value in each.items() if isinstance(value, list)}
         lists["env"] = tuple((name, value) for name, value in each["env"])
         lists |= {key: tuple(_static(one) for one in each[key]) for key in statics}
-        return TenantPlan(**(each | lists))
+        backup = {"backup": each["backup"] and BackupPlan(**each["backup"])}
+        return TenantPlan(**(each | lists | backup))
 
     server = data["server"]
     server |= {key: tuple(value) for key, value in server.items() if isinstance(value, list)}
@@ -252,6 +284,7 @@ def load(text: str) -> Plan:
             **data,
             "paths": Paths(**data["paths"]),
             "server": ServerPlan(**server),
+            "store": StorePlan(**data["store"]),
             "tenants": tuple(tenant(each) for each in data["tenants"]),
             "remotes": tuple(Remote(**each) for each in data["remotes"]),
             "replays": tuple(Replay(**each) for each in data["replays"]),

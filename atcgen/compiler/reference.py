@@ -30,6 +30,7 @@ _SECTIONS: Mapping[str, tuple[type[BaseModel], str]] = {
     "static": (schema.StaticDirectory, "`static` of every `app`, by path; the directory alone is short for `dir`"),
     "idle": (schema.Idle, "`idle`, `users.*.idle`, `users.*.tenants.*.idle`, `routes[].idle`"),
     "storage": (schema.Storage, "`storage`"),
+    "backup": (schema.Backup, "`backup`, `users.*.backup`, `users.*.tenants.*.backup`, `routes[].backup`"),
     "users": (schema.User, "`users.*`, by the first segment of the customer's URLs"),
     "tenants": (schema.Tenant, "`users.*.tenants.*`, by the path below the user's prefix"),
     "routes": (schema.Route, "`routes[]`"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from atcgen.compiler.plan import Plan, TenantPlan
 from atcgen.compiler.quoting import ini_command_word, ini_value, nginx_word, shell_word
+from atcgen.compiler.storage import CREDENTIALS
 
 if TYPE_CHECKING:
     import jinja2
@@ -160,6 +161,16 @@ def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "agent_log_events": f"{logs}/events.log",
         "nginx_log": f"{logs}/nginx.log",
         "programs": programs,
+        "backups": [
+            vars(tenant.backup)
+            | {
+                "command": _Spelt(command("/bin/sh", f"{launch}/_replica.sh", tenant.backup.directory)),
+                "log": f"{tenant.log}.replica.log",
+                "origin": tenant.origin,
+            }
+            for tenant in plan.tenants
+            if tenant.backup
+        ],
     }
     yield "supervisor/supervisord.conf", ini.get_template("supervisor/supervisord.conf.j2").render(context)
     yield "supervisor/programs.conf", ini.get_template("supervisor/program.conf.j2").render(context)
@@ -181,6 +192,8 @@ def _launch(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "paths": plan.paths,
         "server": plan.server,
         "python": plan.python,
+        "litestream": plan.litestream,
+        "credentials": CREDENTIALS,
         "nginx": "nginx",
         "configuration": f"{plan.paths.current}/nginx/nginx.conf",
         "error_log": f"{plan.paths.logs}/nginx.error.log",
@@ -197,5 +210,6 @@ def _launch(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
             "prepared": f"{tenant.directory}/.prepared",
         }
         yield f"launch/{tenant.program}.sh", template.render(context | files | {"tenant": view})
-    for name in ("nginx", "agent", "events"):
+    copies = any(tenant.backup for tenant in plan.tenants)
+    for name in ("nginx", "agent", "events", *(("replica",) if copies else ())):
         yield f"launch/_{name}.sh", shell.get_template(f"supervisor/{name}.sh.j2").render(context)

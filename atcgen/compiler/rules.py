@@ -14,6 +14,7 @@ from atcgen.compiler.sayable import app_levels, check_sayable
 from atcgen.compiler.schema import Config
 from atcgen.compiler.serving import effective_server
 from atcgen.compiler.source import Document, Path
+from atcgen.compiler.storage import url_problem
 from atcgen.compiler.values import url_path
 from atcgen.diagnostics import Code, Diagnostic, Position, Severity
 
@@ -36,6 +37,7 @@ def cross_check(document: Document, config: Config, host: Host) -> list[Diagnost
         *_own_port(document, config, host),
         *_roots(document, claims, host),
         *check_sayable(document, config, host),
+        *_store(document, config, host),
         *_old_nginx(document, host),
     ]
 
@@ -217,6 +219,14 @@ def _routes(document: Document, config: Config) -> Iterator[Diagnostic]:
         if len(set(app.databases)) != len(app.databases):
             where = document.value_at((*origin, "databases"))
             yield Diagnostic(where, "a database is given twice", Code.NAME_CLASH)
+
+
+def _store(document: Document, config: Config, host: Host) -> Iterator[Diagnostic]:
+    text = expand_environment(config.storage.replica or "", host.environ)
+    problem = url_problem(text) if text else ""
+    if problem:
+        where = document.value_at(("storage", "replica"))
+        yield Diagnostic(where, f"storage.replica: {problem}", Code.BAD_VALUE)
 
 
 def _old_nginx(document: Document, host: Host) -> Iterator[Diagnostic]:

@@ -44,6 +44,7 @@ def _paths(document: Document, config: Config, host: Host) -> Iterator[Diagnosti
         (config.server.bad_gateway_page, ("server", "bad_gateway_page")),
         *((page, ("server", "error_pages", status)) for status, page in config.server.error_pages.items()),
         (config.storage.volume, ("storage", "volume")),
+        (config.storage.replica or "", ("storage", "replica")),
     ]
     plain: list[tuple[str, Path]] = []
     for app, origin in app_levels(config):

@@ -208,10 +208,43 @@ class Storage(Section):
     """Where tenants keep their data."""
 
     volume: Text = Field("./data", description="The directory that holds one directory per tenant.")
+    replica: Text | None = Field(
+        None,
+        description="Where databases are copied as they change, and restored from: `s3://BUCKET/PREFIX`, or "
+        "`file:DIRECTORY`, relative to atc.yml. Nothing is copied when missing.",
+    )
+    endpoint: Text | None = Field(
+        None, description="The address of the S3 service; AWS_ENDPOINT_URL_S3 when missing, and else Amazon's."
+    )
+    region: Text | None = Field(None, description="The region of the bucket; AWS_REGION when missing.")
+    lease: Duration = Field(
+        60,
+        ge=3,
+        le=3600,
+        description="How long a machine that went silent keeps its tenants' databases; it says that it is there three "
+        "times as often, which costs a request per tenant that is awake.",
+    )
+
+
+class Backup(Section):
+    """How a tenant's databases are copied to `storage.replica`."""
+
+    sync: Duration = Field(
+        1,
+        ge=0.1,
+        le=3600,
+        description="How often changes are sent, and so how much a machine that is destroyed takes with it; "
+        "a database that changes all the time costs a request each time.",
+    )
+    snapshots: Duration = Field(
+        DAY, ge=60, le=30 * DAY, description="How often the database of a tenant that stays up is sent whole."
+    )
+    retention: Duration = Field(7 * DAY, ge=3600, le=3650 * DAY, description="How far back states can be restored.")
 
 
 AppLevel = Annotated[App, Short()]
 IdleLevel = Annotated[Idle, Short("tenant")]
+BackupLevel = Annotated[Backup, Short("sync")]
 Start = Literal["demand", "eager"]
 
 
@@ -222,6 +255,9 @@ class Level(Section):
     app: AppLevel = Field(default_factory=App, description="Overrides keys of `app`.")
     idle: IdleLevel = Field(
         default_factory=Idle, description="Overrides keys of `idle`; a bare duration is `idle.tenant`."
+    )
+    backup: BackupLevel = Field(
+        default_factory=Backup, description="Overrides keys of `backup`; a bare duration is `backup.sync`."
     )
     pin: bool = Field(False, description="Keep the tenant up.")
     start: Start = Field("demand", description="`eager` starts the tenant when atc starts.")
@@ -261,6 +297,7 @@ class Config(Section):
     app: AppLevel = Field(default_factory=App, description="The application.")
     idle: IdleLevel = Field(default_factory=Idle, description="When tenants go to sleep.")
     storage: Annotated[Storage, Short()] = Field(default_factory=Storage, description="Where data is kept.")
+    backup: BackupLevel = Field(default_factory=Backup, description="How databases are copied to the replica.")
     pin: bool = Field(False, description="Keep every tenant up.")
     start: Start = Field("demand", description="`eager` starts every tenant when atc starts.")
     users: Annotated[dict[Segment, Annotated[User, Short()]], Short()] = Field(

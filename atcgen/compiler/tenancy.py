@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from atcgen.compiler import interpolate
 from atcgen.compiler.names import socket_directory
 from atcgen.compiler.paths import absolute
-from atcgen.compiler.plan import Host, Paths, StaticPlan, TenantPlan
-from atcgen.compiler.schema import App, Config, Idle, StaticDirectory
+from atcgen.compiler.plan import Host, Paths, StaticPlan, StorePlan, TenantPlan
+from atcgen.compiler.schema import App, Backup, Config, Idle, StaticDirectory
+from atcgen.compiler.storage import backup_plan
 from atcgen.diagnostics import Position
 
 # What a command may hold only if a shell reads it; `${...}` of ours is taken out before.
@@ -38,6 +39,7 @@ class Wanted:
     origin: Position
     app: App
     idle: Idle
+    backup: Backup
     pin: object
     eager: bool
     databases: tuple[str, ...]
@@ -52,7 +54,7 @@ class Wanted:
         return any(interpolate.mentions(each, "socket") for each in texts)
 
 
-def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Paths) -> TenantPlan:
+def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Paths, store: StorePlan) -> TenantPlan:
     """Everything about one tenant of this machine."""
     app = wanted.app
     volume = interpolate.expand(config.storage.volume, {}, host.environ)
@@ -67,7 +69,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
     prefix = f"{wanted.path}/"
     link = "" if port else f"{run}/sock"
     statics, public = _statics(app, root, wanted.path, lambda text: interpolate.expand(text, {}, host.environ))
-    private = (absolute(host.base, volume), host.state)
+    private = (absolute(host.base, volume), host.state, *store.directories)
     sends = config.server.x_sendfile_enabled
     own_files = (StaticPlan(f"/_atc/files/{wanted.program}/", "", f"{directory}/", ""),) if sends else ()
     app_files = (_app_files(root, private),) if sends else ()
@@ -81,6 +83,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
         origin=str(wanted.origin),
         directory=directory,
         databases=databases,
+        backup=backup_plan(wanted.program, wanted.backup, paths) if store.url else None,
         root=root,
         env=_environment(wanted, values, port, databases[0], host),
         start=_words(start, values, host),

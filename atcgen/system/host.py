@@ -56,6 +56,7 @@ def gather_host(
         has_ipv6=_has_ipv6(),
         nginx_version=nginx_version() if serving or shutil.which("nginx") else (),
         python=sys.executable,
+        litestream=find_litestream(),
         region=region or environ.get("FLY_REGION"),
         instance=instance or environ.get("FLY_MACHINE_ID"),
         secret=master_secret(state) if serving else _known_secret(state),
@@ -101,6 +102,12 @@ def nginx_version() -> tuple[int, ...]:
     if missing:
         raise Unavailable(f"nginx was built without {', '.join(missing)}")
     return tuple(int(each) for each in found.groups())
+
+
+def find_litestream() -> str:
+    """Where litestream is: beside the Python that runs atc, or wherever the shell finds it."""
+    beside = Path(sys.executable).with_name("litestream")
+    return str(beside) if beside.exists() else shutil.which("litestream") or "litestream"
 
 
 def _known_secret(state: Path) -> str:

@@ -122,7 +122,10 @@ _routes = st.lists(
 atc_yml = _some(
     server=_server,
     app=_app,
-    storage=_some(volume=_directory),
+    storage=_some(
+        volume=_directory, replica=st.sampled_from(["file:./copies", "file:///var/copies", "s3://bucket/a/b"])
+    ),
+    backup=_some(sync=_duration, retention=st.sampled_from(["1h", "7d"])),
     users=st.dictionaries(_segment, _some(**_level, tenants=_tenants), max_size=3),
     routes=_routes,
 )

@@ -70,6 +70,7 @@ def test_an_accepted_file_passes_nginx_and_supervisord(data: dict[str, Any], fac
         assert not refusal(configuration, home / "log")
         assert load(made.files["plan.json"]) == made.plan
         meant = {each.program for each in made.plan.tenants} | {"atc-agent", "atc-events", "atc-nginx"}
+        meant |= {each.backup.program for each in made.plan.tenants if each.backup}
         assert {each.name for each in read_by_supervisord(home / "s/current/supervisor/supervisord.conf")} == meant
 
 

@@ -1,0 +1,55 @@
+"""Where databases are copied to: the store of the installation, and what a tenant has in it."""
+
+from __future__ import annotations
+
+import re
+
+from atcgen.compiler import interpolate
+from atcgen.compiler.names import socket_directory
+from atcgen.compiler.paths import absolute
+from atcgen.compiler.plan import BackupPlan, Host, Paths, StorePlan
+from atcgen.compiler.schema import Backup, Storage
+
+# Amazon's rules, and a prefix of plain segments.
+_S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9!_.*'()~+=@-]+)*/?\Z")
+_FILE = "file:"
+# What litestream reads its credentials from. It has them; tenants have not.
+CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+def url_problem(text: str) -> str:
+    """Why something cannot be a store, '' when it can."""
+    if _S3.match(text) or (text.startswith(_FILE) and text.removeprefix(_FILE).strip("/")):
+        return ""
+    return f"{text!r} is neither s3://BUCKET/PREFIX nor file:DIRECTORY"
+
+
+def store_plan(storage: Storage, host: Host) -> StorePlan:
+    """The store, with what the environment says of it."""
+
+    def given(text: str | None, variable: str) -> str:
+        return interpolate.expand(text, {}, host.environ) if text else host.environ.get(variable, "")
+
+    if not storage.replica:
+        return StorePlan("", "", "", storage.lease)
+    url = interpolate.expand(storage.replica, {}, host.environ)
+    if url.startswith(_FILE):
+        directory = re.sub(r"^/*(?=/)", "", url.removeprefix(_FILE))
+        return StorePlan(f"file://{absolute(host.base, directory)}", "", "", storage.lease)
+    endpoint, region = given(storage.endpoint, "AWS_ENDPOINT_URL_S3"), given(storage.region, "AWS_REGION")
+    return StorePlan(url.rstrip("/"), endpoint, region, storage.lease)
+
+
+def backup_plan(program: str, backup: Backup, paths: Paths) -> BackupPlan:
+    """What becomes of the databases of a tenant."""
+    return BackupPlan(
+        program=f"{REPLICA}{program}",
+        directory=socket_directory(f"{paths.run}/replica", program),
+        key=f"tenants/{program}",
+        sync=backup.sync,
+        snapshots=backup.snapshots,
+        retention=backup.retention,
+    )
+
+
+REPLICA = "replica+"  # begins the name of the program that copies a tenant's databases; no tenant's name has a '+'
