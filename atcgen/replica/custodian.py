@@ -1,0 +1,367 @@
+"""Keeps the databases of one tenant from being lost: claims them before it starts, has them copied while it runs, and
+gives them back when it has ended and everything is in the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from atcgen.compiler.plan import TenantPlan
+from atcgen.errors import AtcError, Unavailable
+from atcgen.replica import attachment as attaching
+from atcgen.replica.attachment import Attachment, databases_here
+from atcgen.replica.custody import Marker, Verdict, judge
+from atcgen.replica.lease import Claimant, Holder, Lost, lease_clock
+from atcgen.replica.restoring import Progress, restore_all, verify
+from atcgen.replica.site import Site
+from atcgen.system.litestream import NotReplicated
+from atcgen.system.sqlite import checkpoint, companion, set_aside
+
+log = logging.getLogger("atc.agent")
+
+MARKER = ".custody"
+_PATIENCE = 3600.0  # for the first copy, which may be of gigabytes
+_LAST_COPY = 10.0
+_LONGEST_PAUSE = 30.0
+_TICK = 1.0
+
+
+class Custodian:
+    """One tenant's. `lost` is called with a reason when its processes have to be killed at once."""
+
+    def __init__(self, plan: TenantPlan, site: Site, lost: Callable[[str], None]) -> None:
+        assert plan.backup
+        self.plan, self.backup, self.site, self._lost = plan, plan.backup, site, lost
+        self._claimant = Claimant(
+            site.store, f"{self.backup.key}/lease.json", plan.id, site.owner, site.holder, site.plan.lease
+        )
+        self.holder: Holder | None = None
+        self.attached: Attachment | None = None
+        self.progress = Progress()
+        self.problem = ""  # why its databases are not being copied, for people
+        self._number = 0  # of the last path of this epoch
+        self._renewing: asyncio.Task[Any] | None = None
+        self._publishing: asyncio.Task[Any] | None = None
+        self._settling: asyncio.Task[Any] | None = None
+        self._claims = 0  # how many want it awake
+        self._is_suspect = False  # litestream may have seen what SQLite does not stand by
+        self._lock = asyncio.Lock()
+
+    @property
+    def is_idle(self) -> bool:
+        """Is nothing left to do for a tenant that has ended?"""
+        return self.holder is None
+
+    # Before it starts
+
+    async def claim(self) -> None:
+        """Have the databases, and have the right ones here. Nobody has them open. Raises `AtcError`."""
+        with self._wanting():
+            async with self._lock:
+                if self.holder and self._is_suspect:
+                    await self._detach(signal.SIGKILL)
+                if self.holder and lease_clock() >= self.holder.safe_until:
+                    await self._renew()
+                if self.holder is None:
+                    await self._take()
+
+    @contextmanager
+    def _wanting(self) -> Iterator[None]:
+        self._claims += 1
+        try:
+            yield
+        finally:
+            self._claims -= 1
+
+    async def _take(self) -> None:
+        holder = await self._claimant.acquire()
+        self.holder, self._number, self._is_suspect = holder, 0, False
+        self._note()
+        self._renewing = self.site.start(self._keep_renewing(holder))
+        try:
+            await self._have_the_truth(holder)
+        except BaseException:
+            await self._give_back(dict(holder.lease.databases))
+            raise
+
+    async def _have_the_truth(self, holder: Holder) -> None:
+        lease, marker, here = holder.lease, self._marker(), databases_here(self.plan)
+        verdict, why = judge(lease, marker, here, self.site.boot)
+        log.info("custody.%s tenant=%s epoch=%d path=%s reason=%r", verdict, self.plan.id, lease.epoch, lease.path, why)
+        match verdict:
+            case Verdict.REFUSE:
+                raise Unavailable(why)
+            case Verdict.USE if marker:
+                self._mark(replace(marker, epoch=lease.epoch))  # first, or a failure below would make it look old
+            case Verdict.REPLACE:
+                aside = set_aside(here.values(), Path(self.plan.directory), datetime.now(UTC))
+                log.warning("custody.set_aside tenant=%s directory=%s reason=%r", self.plan.id, aside, why)
+        if verdict in (Verdict.RESTORE, Verdict.REPLACE):
+            await restore_all(self.site, self.plan, lease, self.progress)
+        for each in databases_here(self.plan).values():
+            if companion(each, "-wal").exists():
+                await asyncio.to_thread(checkpoint, each)
+        self._mark(self._marker_now(clean=False, paths=(lease.path,)))
+
+    # While it runs
+
+    def protect(self) -> None:
+        """Have the databases copied from now on; they may have yet to be made."""
+        if self.holder and self.attached is None and (self._publishing is None or self._publishing.done()):
+            self._publishing = self.site.start(self._keep_publishing())
+
+    async def _keep_publishing(self) -> None:
+        pause = 1.0
+        while self.holder:
+            try:
+                await self._publish(self.holder)
+                self.problem = ""
+                return
+            except AtcError as problem:
+                self.problem = str(problem)
+                log.error("replica.not_published tenant=%s reason=%r", self.plan.id, self.problem)
+            await self._detach(signal.SIGKILL)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _publish(self, holder: Holder) -> None:
+        path = self._fresh_path(holder)
+        attaching.write_configuration(self.site, self.plan, path)
+        self.attached = Attachment(path)
+        await asyncio.to_thread(self.site.supervisor.start, self.backup.program, 0)
+        self.attached.inodes = await attaching.wait_for_first_copy(self.plan, _PATIENCE)
+        await self._point(holder, path)
+        self.attached.is_published = True
+        self._note()
+
+    async def _point(self, holder: Holder, path: str) -> None:
+        """Make a path the truth. The marker allows for both, since nobody knows which if this is where it ends."""
+        self._mark(self._marker_now(clean=False, paths=(holder.lease.path, path)))
+        await holder.point(path, time.time())
+        log.info("replica.published tenant=%s path=%s", self.plan.id, path)
+
+    def replica_began(self, pid: int) -> None:
+        """Litestream runs."""
+        if self.attached:
+            self.attached.pid = pid
+            self._note()
+
+    def replica_ended(self, pid: int) -> None:
+        """Litestream is gone; while the tenant runs, another one has to begin, on a path of its own."""
+        if self.attached and self.attached.pid == pid and not self._lock.locked():
+            log.error("replica.died tenant=%s pid=%d", self.plan.id, pid)
+            self.attached = None
+            if self._publishing:
+                self._publishing.cancel()
+                self._publishing = None
+            self.protect()
+
+    async def _keep_renewing(self, holder: Holder) -> None:
+        due = lease_clock() + self.site.plan.lease / 3
+        while self.holder is holder:
+            await asyncio.sleep(min(_TICK, self.site.plan.lease / 10))
+            if lease_clock() < due:
+                continue
+            try:
+                await holder.renew()
+                due = lease_clock() + self.site.plan.lease / 3
+                self._note()
+            except Lost as problem:
+                return self._give_up(holder, str(problem))
+            except AtcError as problem:
+                log.warning("lease.not_renewed tenant=%s reason=%r", self.plan.id, str(problem))
+                if lease_clock() >= holder.safe_until:
+                    return self._give_up(holder, f"its lease could not be renewed: {problem}")
+            self._check_guard()
+        return None
+
+    def _check_guard(self) -> None:
+        attached = self.attached
+        if attached and attached.is_published and attached.pid and not attaching.is_guarded(self.plan, attached):
+            log.error("replica.unguarded tenant=%s", self.plan.id)
+            with suppress(OSError):
+                os.killpg(attached.pid, signal.SIGKILL)  # its end is noticed, and another one begins
+
+    def _give_up(self, holder: Holder, reason: str) -> None:
+        """Stop writing at once: somebody else may begin."""
+        if self.holder is not holder:
+            return
+        log.error("lease.lost tenant=%s reason=%r", self.plan.id, reason)
+        self.problem, self.holder = reason, None
+        self._note()
+        self._lost(reason)
+        if self.attached and self.attached.pid:
+            with suppress(OSError):
+                os.killpg(self.attached.pid, signal.SIGKILL)
+        self.attached = None
+
+    # When it has ended
+
+    def let_go(self, *, suspect: bool) -> None:
+        """Its processes are gone: copy the last of it and give the databases back, in the background.
+
+        `suspect`: one was killed, and litestream may have copied a transaction that SQLite then dropped.
+        """
+        self._is_suspect |= suspect
+        if self.holder and (self._settling is None or self._settling.done()):
+            self._settling = self.site.start(self._keep_settling())
+
+    async def _keep_settling(self) -> None:
+        pause = 1.0
+        while self.holder and not self._claims:
+            try:
+                await self.settle(_LAST_COPY)
+                return
+            except Lost as problem:
+                return self._give_up(self.holder, str(problem)) if self.holder else None
+            except AtcError as problem:
+                self.problem = f"its last changes are not in the store: {problem}"
+                log.error("replica.not_settled tenant=%s reason=%r", self.plan.id, str(problem))
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        return None
+
+    async def settle(self, within: float) -> None:
+        """Copy the last of it within so many seconds, and give the databases back, unless somebody wants them again.
+
+        Raises `AtcError`; everything stays as it is then, and it can be asked again.
+        """
+        async with self._lock:
+            if self.holder is None:
+                return
+            if self._publishing:
+                self._publishing.cancel()
+                self._publishing = None
+            try:
+                copied = await self._last_copy(within)
+            except NotReplicated as problem:
+                log.warning("replica.anew tenant=%s reason=%r", self.plan.id, str(problem))
+                copied = None
+            if self._claims and not self._is_suspect and copied is not None:
+                return
+            await self._detach(signal.SIGTERM if copied is not None else signal.SIGKILL)
+            for each in databases_here(self.plan).values():
+                await asyncio.to_thread(checkpoint, each)
+            if copied is None:
+                copied = await self._heal(self.holder, within)
+            self._mark(self._marker_now(clean=True, paths=(self.holder.lease.path,)))
+            await self._give_back(copied)
+            self.problem = ""
+
+    async def _last_copy(self, within: float) -> dict[str, int] | None:
+        """What the store has in the end; None when it has to be published anew."""
+        attached = self.attached
+        if self._is_suspect or attached is None or not attached.is_published or not attached.pid:
+            return None if databases_here(self.plan) else {}
+        if not attaching.is_guarded(self.plan, attached):
+            return None
+        return await attaching.copy_the_last(self.plan, attached, within)
+
+    async def _heal(self, holder: Holder, within: float) -> dict[str, int]:
+        """Publish what SQLite stands by to a fresh path, and see that it can be restored."""
+        path = self._fresh_path(holder)
+        await attaching.publish_at_rest(self.site, self.plan, path, within)
+        copied = await verify(self.site, self.plan, path, within)
+        await self._point(holder, path)
+        self._is_suspect = False
+        return copied
+
+    async def _give_back(self, copied: dict[str, int]) -> None:
+        holder, self.holder = self.holder, None
+        if self._renewing:
+            self._renewing.cancel()
+        if holder:
+            try:
+                await holder.release(copied, time.time())
+                log.info("lease.released tenant=%s epoch=%d", self.plan.id, holder.lease.epoch)
+            except AtcError as problem:  # it runs out by itself, and is ours to take until then
+                log.warning("lease.not_released tenant=%s reason=%r", self.plan.id, str(problem))
+        self._note()
+
+    async def _detach(self, number: signal.Signals) -> None:
+        attached, self.attached = self.attached, None
+        if attached and attached.pid:
+            await attaching.end(attached.pid, number)
+
+    # Over restarts of the agent
+
+    async def resume(self, pid: int) -> None:
+        """Go on where an agent was killed; `pid` is litestream's, 0 when it is gone too."""
+        try:
+            said = json.loads(self._state.read_text(encoding="utf-8"))
+            holder = Holder.from_json(self.site.store, f"{self.backup.key}/lease.json", said["holder"])
+            await holder.renew()
+        except (OSError, ValueError, KeyError):
+            return
+        except AtcError as problem:
+            self._lost(str(problem))
+            return
+        self.holder, self._number = holder, int(said["number"])
+        if said["attached"] and pid:
+            self.attached = Attachment(**said["attached"] | {"pid": pid})
+        self._renewing = self.site.start(self._keep_renewing(holder))
+        self._note()
+
+    def _note(self) -> None:
+        """Write down what `resume` needs."""
+        if self.holder is None:
+            self._state.unlink(missing_ok=True)
+            return
+        said = {
+            "holder": self.holder.to_json(),
+            "number": self._number,
+            "attached": self.attached.to_json() if self.attached else None,
+        }
+        self._state.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = self._state.with_suffix(".new")
+        fresh.write_text(json.dumps(said), encoding="utf-8")
+        fresh.replace(self._state)
+
+    @property
+    def _state(self) -> Path:
+        return Path(self.backup.directory, "state.json")
+
+    async def _renew(self) -> None:
+        assert self.holder
+        try:
+            await self.holder.renew()
+        except Lost as problem:
+            self._give_up(self.holder, str(problem))
+            raise
+
+    def _fresh_path(self, holder: Holder) -> str:
+        self._number += 1
+        self._note()
+        return f"e{holder.lease.epoch}.{self._number}"
+
+    # The marker
+
+    def _marker_now(self, *, clean: bool, paths: tuple[str, ...]) -> Marker:
+        assert self.holder
+        return Marker(self.holder.lease.epoch, paths, self.site.boot, clean, tuple(databases_here(self.plan)))
+
+    def _marker(self) -> Marker | None:
+        try:
+            return Marker.from_json(Path(self.plan.directory, MARKER).read_text(encoding="utf-8"))
+        except OSError:
+            return None
+
+    def _mark(self, marker: Marker) -> None:
+        file = Path(self.plan.directory, MARKER)
+        fresh = file.with_suffix(".new")
+        with fresh.open("w", encoding="utf-8") as stream:
+            stream.write(marker.to_json())
+            stream.flush()
+            os.fsync(stream.fileno())
+        fresh.replace(file)
