@@ -5,6 +5,7 @@ AtcError
 ├── ApplyError     the running system did not take a generation                exit code 3
 │   └── NginxRefused   `nginx -t` said no; quotes its words
 └── Unavailable    a program atc needs is missing or cannot be reached         exit code 3
+    └── StoreError     the object store could not be asked, or holds something damaged
 """
 
 from __future__ import annotations
