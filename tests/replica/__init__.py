@@ -1,0 +1,1 @@
+"""What protects tenants' databases, against the real litestream."""
