@@ -27,7 +27,7 @@ log = logging.getLogger("atc.agent")
 async def run(current: Path) -> None:
     """Serve until told to end: alone, or together with everything else."""
     plan = load((current / "plan.json").read_text(encoding="utf-8"))
-    service = Service(plan, Supervisor(plan.paths.supervisor_socket))
+    service = Service(plan, Supervisor(plan.paths.supervisor_socket), environ=os.environ)
     done, ending = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

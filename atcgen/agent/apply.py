@@ -26,6 +26,7 @@ from atcgen.system.logs import size_of
 
 log = logging.getLogger("atc.agent")
 
+_FOR_THE_LAST_COPY = 30.0  # seconds
 _CLOSING = "nothing was written"  # by the command; here the sentence is another
 
 
@@ -104,7 +105,7 @@ class Applier:
         service = self.service
         service.take(plan)
         for tenant in plan.tenants:
-            service.keepers.setdefault(tenant.program, Keeper(tenant))
+            service.introduce(tenant)
         return changed
 
     async def _supervise(self, before: Files, after: Files) -> set[str]:
@@ -161,6 +162,9 @@ class Applier:
         async with keeper.lock:
             await self._down(keeper)
             if program not in self._wanted():
+                if keeper.custodian:
+                    await keeper.custodian.settled(_FOR_THE_LAST_COPY)
+                    await asyncio.to_thread(service.supervisor.remove, keeper.custodian.backup.program)
                 await asyncio.to_thread(service.supervisor.remove, program)
                 if program not in self._wanted():
                     service.keepers.pop(program, None)
@@ -196,6 +200,8 @@ def _refuse_surprises(old: Plan, new: Plan) -> None:
     if new.server.worker_user != old.server.worker_user:
         said = f"nginx's workers would run as {new.server.worker_user!r} instead of {old.server.worker_user!r}"
         raise ApplyError(f"{said}, for which atc has to be started again")
+    if new.store != old.store:
+        raise ApplyError("`storage` names another store or lease, for which atc has to be started again")
 
 
 def _file_of(plan: Plan) -> Path:

@@ -14,7 +14,7 @@ from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.tasks import Once
 from atcgen.compiler.render import PREPARE_SLOT
-from atcgen.errors import Unavailable
+from atcgen.errors import AtcError, Unavailable
 from atcgen.system.connections import Connections
 from atcgen.system.directories import make_tenant_directories
 from atcgen.system.logs import size_of, tail_since, tenant_log
@@ -51,6 +51,10 @@ async def prepare(keeper: Keeper, machine: Machine) -> life.Event | None:
 
     try:
         make_tenant_directories(plan, machine.worker_user)
+        if keeper.custodian:
+            await keeper.custodian.claim()
+        if not plan.prepare:
+            return life.Prepared(machine.clock())
         stamp = await machine.releases.stamp(plan)
         if is_prepared(plan, stamp):
             return life.Prepared(machine.clock())
@@ -63,6 +67,8 @@ async def prepare(keeper: Keeper, machine: Machine) -> life.Event | None:
                 await keeper.until(is_over)
     except TimeoutError:
         return life.Faulted(machine.clock(), begun.slot, f"prepare took longer than {plan.prepare_timeout:g} s")
+    except AtcError as problem:
+        return life.Faulted(machine.clock(), begun.slot, str(problem))
     except _TROUBLE as problem:
         return life.Faulted(machine.clock(), begun.slot, f"prepare could not be started: {problem}")
     return None
@@ -81,6 +87,8 @@ async def boot(keeper: Keeper, slot: int, machine: Machine) -> life.Event:
         try:
             make_tenant_directories(plan, machine.worker_user)
             await _spawn(keeper, slot, machine.supervisor)
+            if keeper.custodian:
+                keeper.custodian.protect()
         except _TROUBLE as problem:  # whatever it is, those who wait must hear of it
             return life.Faulted(machine.clock(), slot, f"could not be started: {problem}")
         reason = await wait_until_ready(
@@ -116,6 +124,7 @@ def _treat_as_others(keeper: Keeper, slot: int) -> None:
 
 
 async def _spawn(keeper: Keeper, slot: int, supervisor: Supervisor) -> None:
+    keeper.stop_asked.pop(slot, None)
     keeper.log_begins[slot] = size_of(tenant_log(keeper.plan, slot))
     await asyncio.to_thread(supervisor.start, keeper.plan.program, slot)
 
@@ -142,6 +151,7 @@ async def quiet(keeper: Keeper, slot: int) -> None:
 async def stop(keeper: Keeper, slot: int, machine: Machine) -> life.Event | None:
     """End the process of a slot; an event only if it was down already, for then no process event says so."""
     program = keeper.plan.program
+    keeper.stop_asked[slot] = asyncio.get_running_loop().time()
     try:
         if keeper.plan.prepare:
             await asyncio.to_thread(machine.supervisor.stop, program, PREPARE_SLOT)

@@ -8,31 +8,39 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from atcgen.agent import lifecycle as life
 from atcgen.compiler.plan import TenantPlan
 from atcgen.system.probe import Address
 
+if TYPE_CHECKING:
+    from atcgen.replica.custodian import Custodian
+
 
 class Keeper:
     """One tenant: its state, the requests that wait for it, and the processes it has."""
 
-    def __init__(self, plan: TenantPlan) -> None:
+    def __init__(self, plan: TenantPlan, custodian: Custodian | None = None) -> None:
         self.plan = plan
-        self.tenant = life.Tenant(plan.id, plan.slots, bool(plan.prepare), plan.pin)
+        self.custodian = custodian
+        self.tenant = life.Tenant(plan.id, plan.slots, _prepares(plan), plan.pin)
         self.waiting: set[asyncio.Future[bool]] = set()
         self.probing: asyncio.Task[object] | None = None
         self.last_wake = time.time()  # or, for who never woke, since when it is known
         self.last_asked = 0.0  # when a request last woke it, or found it waking; seconds of the epoch
         self.pids: dict[int, int] = {}  # slot -> process id
         self.log_begins: dict[int, int] = {}  # slot -> size of its log when it was started
+        self.stop_asked: dict[int, float] = {}  # slot -> when its process was told to end, by the loop's clock
         self.lock = asyncio.Lock()  # held while its program is replaced or removed
         self._changed = asyncio.Event()
 
     def take(self, plan: TenantPlan) -> None:
         """Work by a new plan from now on."""
         self.plan = plan
-        self.tenant = replace(self.tenant, slots=plan.slots, prepares=bool(plan.prepare), pinned=plan.pin)
+        self.tenant = replace(self.tenant, slots=plan.slots, prepares=_prepares(plan), pinned=plan.pin)
+        if self.custodian and plan.backup:
+            self.custodian.take(plan)
 
     def address(self, slot: int) -> Address:
         """Where the process of a slot listens."""
@@ -86,3 +94,8 @@ class Keeper:
             return int(os.readlink(self.plan.link).split(".")[0])
         except (OSError, ValueError):
             return None
+
+
+def _prepares(plan: TenantPlan) -> bool:
+    """Is there anything to do before its process starts?"""
+    return bool(plan.prepare or plan.backup)

@@ -10,6 +10,7 @@ import time
 import xmlrpc.client
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from atcgen.agent import lifecycle as life
 from atcgen.agent.execute import explained
@@ -22,6 +23,9 @@ from atcgen.system.connections import Connections
 from atcgen.system.logs import rotate_nginx_logs
 from atcgen.system.processes import lives
 
+if TYPE_CHECKING:
+    from atcgen.replica.custodian import Custodian
+
 log = logging.getLogger("atc.agent")
 
 _ENDED = frozenset({"PROCESS_STATE_EXITED", "PROCESS_STATE_STOPPED", "PROCESS_STATE_FATAL"})
@@ -33,7 +37,13 @@ def process_event(service: Service, name: str, fields: dict[str, str]) -> None:
     """An event of supervisord, by its name and the fields of its payload."""
     group, process, pid = fields.get("groupname", ""), fields.get("processname", ""), int(fields.get("pid") or 0)
     keeper = service.keepers.get(group)
-    if keeper is None:
+    custodian = service.custodian(group)
+    if custodian and name in _ENDED:
+        custodian.replica_ended(pid)
+    elif custodian and pid:
+        custodian.replica_began(pid)
+        _hurry(service, pid)
+    elif keeper is None:
         if name in _ENDED:
             service.own_pids.pop((group, process), None)
         elif pid:
@@ -76,6 +86,8 @@ def _ended(service: Service, keeper: Keeper, slot: int, pid: int, *, expected: b
             reason = explained(keeper, slot, "prepare failed")
             service.feed(keeper, life.Faulted(now, keeper.tenant.slot, reason))
         return
+    if keeper.custodian and not _is_orderly(keeper, slot):
+        keeper.custodian.suspect()
     if pid > 1:
         with suppress(OSError):
             os.killpg(pid, 9)  # what a killed parent leaves behind would hold its socket
@@ -84,23 +96,44 @@ def _ended(service: Service, keeper: Keeper, slot: int, pid: int, *, expected: b
     service.feed(keeper, life.Exited(now, slot, explained(keeper, slot, "the process ended")))
 
 
+def _is_orderly(keeper: Keeper, slot: int) -> bool:
+    """Was it told to end, and did it before it was killed?"""
+    asked = keeper.stop_asked.get(slot)
+    return asked is not None and asyncio.get_running_loop().time() - asked < keeper.plan.stop_timeout
+
+
 async def resume(service: Service) -> None:
     """Take over what runs already: after its own restart the agent knows what supervisord knows."""
+    replicas = {}
     for each in await asyncio.to_thread(service.supervisor.processes):
         if not each.is_up:
             continue
         keeper = service.keepers.get(each.group)
-        if keeper is None:
+        if service.custodian(each.group):
+            replicas[each.group] = each.pid
+            _hurry(service, each.pid)
+        elif keeper is None:
             service.own_pids[each.group, each.name] = each.pid
         else:
             _learn(service, keeper, int(each.name), each.pid)
     for keeper in service.keepers.values():
+        if keeper.custodian:
+            await _resume_custody(keeper, keeper.custodian, replicas.get(keeper.custodian.backup.program, 0))
         if keeper.pids:
             _resume(service, keeper, set(keeper.pids))
         elif keeper.plan.eager:
             service.feed(keeper, life.Requested(service.clock()))
         else:
             keeper.unlink()
+
+
+async def _resume_custody(keeper: Keeper, custodian: Custodian, pid: int) -> None:
+    await custodian.resume(pid)
+    if keeper.pids:
+        custodian.protect()
+    else:
+        custodian.suspect()  # who knows how it ended
+        custodian.let_go()
 
 
 def _resume(service: Service, keeper: Keeper, slots: set[int]) -> None:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from atcgen.agent import execute
 from atcgen.agent import lifecycle as life
@@ -15,10 +20,15 @@ from atcgen.agent.execute import Machine
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.tasks import Tasks
-from atcgen.compiler.plan import Plan
+from atcgen.compiler.plan import Plan, TenantPlan
+from atcgen.compiler.storage import REPLICA
 from atcgen.system.probe import listens, status_of
 from atcgen.system.release import Releases, is_prepared
 from atcgen.system.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from atcgen.replica.custodian import Custodian
+    from atcgen.replica.site import Site
 
 log = logging.getLogger("atc.agent")
 
@@ -30,22 +40,58 @@ _CONTROL = re.compile(r"[^\n\t -~\u00a0-\U0010ffff]")  # what would make a termi
 class Service:
     """All tenants of the machine."""
 
-    def __init__(self, plan: Plan, supervisor: Supervisor, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        supervisor: Supervisor,
+        clock: Callable[[], float] = time.monotonic,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self.plan = plan
         self.supervisor = supervisor
         self.clock = clock
         self.tasks = Tasks()
-        self.keepers = {each.program: Keeper(each) for each in plan.tenants}
+        self.site: Site | None = None
+        if plan.store.url and environ is not None:
+            from atcgen.replica.site import site  # noqa: PLC0415 - costs memory, and only those who copy need it
+
+            self.site = site(plan.store, Path(plan.paths.state), supervisor, environ, self.tasks.start)
+        self.keepers: dict[str, Keeper] = {}
+        for each in plan.tenants:
+            self.introduce(each)
         self.own_pids: dict[tuple[str, str], int] = {}  # (group, name) of what is not a tenant -> process id
         self.is_ending = False
         boots = asyncio.Semaphore(plan.server.boots)
         self.machine = Machine(supervisor, boots, Releases(), clock, plan.server.worker_user)
+
+    def introduce(self, plan: TenantPlan) -> None:
+        """Know a tenant; one that is known already stays as it is."""
+        if plan.program not in self.keepers:
+            self.keepers[plan.program] = Keeper(plan, self._custodian(plan))
+
+    def _custodian(self, plan: TenantPlan) -> Custodian | None:
+        if self.site is None or plan.backup is None:
+            return None
+        from atcgen.replica.custodian import Custodian  # noqa: PLC0415 - the same
+
+        return Custodian(plan, self.site, lambda _: self._kill(plan.program))
+
+    def _kill(self, program: str) -> None:
+        """End the processes of a tenant at once: its databases may be somebody else's now."""
+        for pid in self.keepers[program].pids.values():
+            with suppress(OSError):
+                os.killpg(pid, signal.SIGKILL)
 
     def take(self, plan: Plan) -> None:
         """Work by a new plan from now on; tenants take theirs one by one."""
         if plan.server.boots != self.plan.server.boots:
             self.machine = replace(self.machine, boots=asyncio.Semaphore(plan.server.boots))
         self.plan = plan
+
+    def custodian(self, group: str) -> Custodian | None:
+        """Whose copies a program of supervisord makes."""
+        keeper = self.keepers.get(group.removeprefix(REPLICA)) if group.startswith(REPLICA) else None
+        return keeper.custodian if keeper else None
 
     # Requests
 
@@ -103,6 +149,8 @@ class Service:
             _report(before, keeper.tenant)
         for command in commands:
             self._run(keeper, command)
+        if keeper.custodian and not keeper.pids and keeper.tenant.state in (State.STOPPED, State.FAILED):
+            keeper.custodian.let_go()
 
     def _run(self, keeper: Keeper, command: life.Command) -> None:
         match command:

@@ -12,9 +12,13 @@ import os
 import signal
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from atcgen.agent.service import Service
-from atcgen.system.processes import lives
+from atcgen.system.processes import runs
+
+if TYPE_CHECKING:
+    from atcgen.replica.custodian import Custodian
 
 log = logging.getLogger("atc.agent")
 
@@ -23,6 +27,9 @@ _SUPERVISORD = 2.0
 # Shares of the rest after which the next step is taken.
 _FOR_NGINX = 0.4
 _FOR_TENANTS = 0.9
+# The same where databases are copied in the end.
+_FOR_NGINX_BEFORE_COPIES = 0.25
+_FOR_TENANTS_BEFORE_COPIES = 0.5
 
 
 async def shut_down(service: Service) -> None:
@@ -32,15 +39,38 @@ async def shut_down(service: Service) -> None:
     log.info("shutdown.begins tenants=%d", sum(bool(each.pids) for each in service.keepers.values()))
     nginx = service.own_pids.get(("atc-nginx", "atc-nginx"), 0)
     _signal([nginx], signal.SIGQUIT)
-    if not await _gone(service, [nginx], begin + budget * _FOR_NGINX):
+    copies = [each.custodian for each in service.keepers.values() if each.custodian]
+    for_nginx = _FOR_NGINX_BEFORE_COPIES if copies else _FOR_NGINX
+    for_tenants = _FOR_TENANTS_BEFORE_COPIES if copies else _FOR_TENANTS
+    if not await _gone(service, [nginx], begin + budget * for_nginx):
         _signal([nginx], signal.SIGTERM)
     for keeper in service.keepers.values():
         keeper.release(admitted=False)
         _signal(keeper.pids.values(), getattr(signal, f"SIG{keeper.plan.stop_signal}"))
     tenants = [pid for each in service.keepers.values() for pid in each.pids.values()]
-    if not await _gone(service, tenants, begin + budget * _FOR_TENANTS):
-        _signal([each for each in tenants if lives(each)], signal.SIGKILL)
+    if not await _gone(service, tenants, begin + budget * for_tenants):
+        late = {pid for pid in tenants if runs(pid)}
+        _signal(late, signal.SIGKILL)
+        for keeper in service.keepers.values():
+            if keeper.custodian and late & set(keeper.pids.values()):
+                keeper.custodian.suspect()
+        await _gone(service, tenants, begin + budget)
+    await _settle(copies, begin + budget - service.clock())
     log.info("shutdown.ends seconds=%.2f", service.clock() - begin)
+
+
+async def _settle(custodians: list[Custodian], within: float) -> None:
+    """Copy the last of every tenant at once. What does not get there in time is still here, and is known to be."""
+    works = [asyncio.ensure_future(each.settle(within)) for each in custodians]
+    if works:
+        await asyncio.wait(works, timeout=max(0.5, within))
+    for custodian, work in zip(custodians, works, strict=True):
+        problem = None if not work.done() or work.cancelled() else work.exception()
+        if problem or not work.done():
+            log.error("replica.not_settled tenant=%s reason=%r", custodian.plan.id, str(problem or "out of time"))
+        work.cancel()
+        if custodian.attached:
+            _signal([custodian.attached.pid], signal.SIGTERM)
 
 
 def dismiss_the_rest(service: Service) -> None:
@@ -57,7 +87,7 @@ def _signal(pids: Iterable[int], number: int) -> None:
 
 
 async def _gone(service: Service, pids: list[int], deadline: float) -> bool:
-    while any(lives(each) for each in pids):
+    while any(runs(each) for each in pids):
         if service.clock() >= deadline:
             return False
         await asyncio.sleep(0.01)

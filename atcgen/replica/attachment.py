@@ -14,7 +14,7 @@ from typing import Any
 from atcgen.compiler.plan import TenantPlan
 from atcgen.replica.site import Site
 from atcgen.system.litestream import NotReplicated, Source, configuration, publish_once
-from atcgen.system.processes import lives
+from atcgen.system.processes import runs
 from atcgen.system.replication import holds_read_lock, sync, wait_until_replicated
 
 _LOOK_AGAIN = 0.2  # seconds, for databases that the application has yet to make
@@ -79,7 +79,10 @@ def write_configuration(site: Site, plan: TenantPlan, path: str) -> Path:
 
 async def wait_for_first_copy(plan: TenantPlan, patience: float) -> dict[str, int]:
     """Wait until there are databases and all of them are in the store; their inodes."""
-    while not (found := databases_here(plan)):
+    while True:
+        found = databases_here(plan)
+        if found:
+            break
         await asyncio.sleep(_LOOK_AGAIN)
     inodes = {name: each.stat().st_ino for name, each in found.items()}
     for each in found.values():
@@ -112,13 +115,13 @@ async def copy_the_last(plan: TenantPlan, attachment: Attachment, within: float)
 
 async def end(pid: int, number: signal.Signals) -> None:
     """End a litestream, and wait until it is gone."""
-    if not lives(pid):
+    if not runs(pid):
         return
     with suppress(OSError):
         os.killpg(pid, number)
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _TIME_TO_END
-    while lives(pid):
+    while runs(pid):
         if loop.time() > deadline:
             with suppress(OSError):
                 os.killpg(pid, signal.SIGKILL)

@@ -63,6 +63,11 @@ class Custodian:
         """Is nothing left to do for a tenant that has ended?"""
         return self.holder is None
 
+    def take(self, plan: TenantPlan) -> None:
+        """Work by a new plan from the next start on."""
+        assert plan.backup
+        self.plan, self.backup = plan, plan.backup
+
     # Before it starts
 
     async def claim(self) -> None:
@@ -208,23 +213,22 @@ class Custodian:
 
     # When it has ended
 
-    def let_go(self, *, suspect: bool) -> None:
-        """Its processes are gone: copy the last of it and give the databases back, in the background.
-
-        `suspect`: one was killed, and litestream may have copied a transaction that SQLite then dropped.
-        """
-        self._is_suspect |= suspect
+    def let_go(self) -> None:
+        """Its processes are gone: copy the last of it and give the databases back, in the background."""
         if self.holder and (self._settling is None or self._settling.done()):
             self._settling = self.site.start(self._keep_settling())
 
+    def suspect(self) -> None:
+        """A process of it was killed, so litestream may have copied a transaction that SQLite drops."""
+        self._is_suspect = True
+
     async def _keep_settling(self) -> None:
         pause = 1.0
-        while self.holder and not self._claims:
+        while (holder := self.holder) and not self._claims:
             try:
-                await self.settle(_LAST_COPY)
-                return
+                return await self.settle(_LAST_COPY)
             except Lost as problem:
-                return self._give_up(self.holder, str(problem)) if self.holder else None
+                return self._give_up(holder, str(problem))
             except AtcError as problem:
                 self.problem = f"its last changes are not in the store: {problem}"
                 log.error("replica.not_settled tenant=%s reason=%r", self.plan.id, str(problem))
@@ -295,6 +299,11 @@ class Custodian:
             await attaching.end(attached.pid, number)
 
     # Over restarts of the agent
+
+    async def settled(self, patience: float) -> None:
+        """Wait until nothing is left to do, or for so many seconds."""
+        if self._settling:
+            await asyncio.wait([self._settling], timeout=patience)
 
     async def resume(self, pid: int) -> None:
         """Go on where an agent was killed; `pid` is litestream's, 0 when it is gone too."""

@@ -71,7 +71,10 @@ def judge(lease: Lease, marker: Marker | None, present: Collection[str], boot: s
     if marker is None:
         return Verdict.REPLACE, "what is here follows from nothing that is known"
     if marker.epoch != lease.epoch - 1:
-        return Verdict.REPLACE, f"somebody had it after this machine (epoch {marker.epoch} here, {lease.epoch - 1} there)"
+        return (
+            Verdict.REPLACE,
+            f"somebody had it after this machine (epoch {marker.epoch} here, {lease.epoch - 1} there)",
+        )
     if lease.path not in marker.paths:
         return Verdict.REPLACE, f"what is here follows from {'/'.join(marker.paths)}, and the truth is {lease.path}"
     if not marker.clean and marker.boot != boot:

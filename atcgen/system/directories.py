@@ -14,6 +14,10 @@ def make_state_directories(plan: Plan) -> None:
     paths = plan.paths
     for each in (paths.run, paths.nginx_locks, f"{paths.logs}/access", f"{paths.logs}/tenants", paths.tmp, paths.cache):
         Path(each).mkdir(parents=True, exist_ok=True)
+    for each in plan.store.directories:
+        # Elsewhere it may be a disk that is not mounted, and nothing must be taken for new then.
+        if Path(each).is_relative_to(plan.base) or Path(each).is_relative_to(paths.state):
+            Path(each).mkdir(parents=True, exist_ok=True)
     if not Path(paths.events).is_fifo():
         os.mkfifo(paths.events, 0o600)
 

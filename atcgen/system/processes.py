@@ -22,6 +22,15 @@ def lives(pid: int) -> bool:
     return pid > 1
 
 
+def runs(pid: int) -> bool:
+    """Is there such a process, and has it not ended? One that nobody waited for yet has."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
 def can_prefer() -> bool:
     """May processes be put behind all others here, and taken back? Containers often lack the capability for that."""
     found = re.search(r"^CapEff:\s*([0-9a-f]+)$", Path("/proc/self/status").read_text(encoding="ascii"), re.MULTILINE)
