@@ -339,12 +339,15 @@ def test_it_is_safe_from_the_start_of_the_last_write_that_succeeded(world: World
         assert holder.safe_until == 1000 + SAFE
         world.clock.now += 5
         world.store.meanwhile = takes_long
+        world.store.unreadable = True  # nothing is unknown, so there is nothing to read
         await holder.renew()
         assert holder.safe_until == 1005 + SAFE
+        await holder.forget_chapters([])
+        assert holder.safe_until == 1010 + SAFE
         world.store.fails_before = True
         world.clock.now += 5
         await failing(holder.renew())
-        assert holder.safe_until == 1005 + SAFE
+        assert holder.safe_until == 1010 + SAFE
 
     asyncio.run(scenario())
 
