@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import random
 import sys
@@ -18,23 +19,28 @@ _MARGIN = 0.1
 
 async def contend(place: Place, notes: int, seconds: float) -> None:
     """Release it, or let it run out as if this process had died; sometimes after renewing it."""
+    store, lives = place.open(), itertools.count()
     me = f"{os.getpid()}"
-    claimant = Claimant(place.open(), "lease.json", "a", me, me, TTL)
+
+    def born() -> Claimant:
+        return Claimant(store, "lease.json", "a", f"{me}.{next(lives)}", me, TTL)
+
+    claimant = born()
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        try:
+        with suppress(HeldElsewhere):
             holder = await claimant.acquire()
-        except HeldElsewhere:
-            await asyncio.sleep(random.uniform(0.02, 0.1))
-            continue
-        await _rely(holder, me, notes)
+            if not await _rely(holder, me, notes):
+                claimant = born()  # as another machine, that has to wait
+        await asyncio.sleep(random.uniform(0.02, 0.1))
 
 
-async def _rely(holder: Holder, me: str, notes: int) -> None:
+async def _rely(holder: Holder, me: str, notes: int) -> bool:
+    """Did it come to an orderly end?"""
     if lease_clock() > holder.safe_until:  # it took so long that there is nothing to rely on
-        return
+        return False
     _note(notes, "begin", me, holder)
-    dies = random.random() < 0.3
+    dies = random.random() < 0.2
     await asyncio.sleep(random.uniform(0, 0.02))
     until = holder.safe_until
     if random.random() < 0.3:
@@ -49,6 +55,8 @@ async def _rely(holder: Holder, me: str, notes: int) -> None:
     if not dies and not is_late:
         with suppress(Lost):  # it may have become late since
             await holder.release({}, time.time())
+            return True
+    return False
 
 
 def _note(notes: int, what: str, me: str, holder: Holder) -> None:
