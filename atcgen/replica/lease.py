@@ -281,8 +281,8 @@ class Holder:
         """Make a path the truth; `now` is in epoch seconds. What was known about databases was about the last path."""
 
         def change(lease: Lease) -> Lease:
-            if lease.path == path:  # an attempt that happened after all
-                return replace(lease, held=True)
+            if lease.path == path and lease.history and lease.history[-1].ended is None:
+                return replace(lease, held=True)  # an attempt that happened after all
             chapters = (*_ended(lease.history, now), Chapter(path, now, None))
             return replace(lease, held=True, path=path, databases=(), history=chapters)
 

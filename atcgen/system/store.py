@@ -98,7 +98,7 @@ def open_store(url: str, *, endpoint: str = "", region: str = "", credentials: M
     parts = urlsplit(url)
     if "@" in parts.netloc or parts.query or parts.fragment:  # not quoted, for it may hold a secret
         raise StoreError("the URL of a store is s3://bucket/prefix or file:///directory, with nothing else in it")
-    if parts.scheme == "file" and not parts.netloc and parts.path.strip("/"):
+    if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/") and parts.path.strip("/"):
         return FileStore(Path(unquote(parts.path)))
     if parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc):
         prefix = parts.path.strip("/")

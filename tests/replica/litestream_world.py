@@ -172,7 +172,7 @@ def made_world(directory: Path) -> Iterator[World]:
 
 @dataclass
 class Store:
-    """A server that speaks S3 and keeps objects as plain files."""
+    """A server that speaks S3 and keeps objects as plain files; it does not see what others do to them meanwhile."""
 
     process: subprocess.Popen[bytes]
     port: int
@@ -181,10 +181,6 @@ class Store:
     def replica(self, prefix: str) -> Replica:
         """A path in its only bucket."""
         return Replica(f"s3://bucket/{prefix}", f"http://127.0.0.1:{self.port}", "us-east-1")
-
-    def objects(self, prefix: str, level: int) -> list[Path]:
-        """The files of one level of compaction, oldest first."""
-        return sorted((self.directory / "bucket" / prefix / f"{level:04}").glob("*.ltx"))
 
 
 def start_store(world: World, port: int = 0) -> Store:
@@ -196,9 +192,7 @@ def start_store(world: World, port: int = 0) -> Store:
     (directory / "bucket").mkdir(parents=True, exist_ok=True)
     address = f"127.0.0.1:{port}"
     keys = ",".join(KEYS.values())
-    # Without a cache it sees what a test does to its files.
-    words = [str(rclone), "serve", "s3", "--config", "/dev/null", "--dir-cache-time", "0", "--auth-key", keys]
-    words += ["--addr", address, str(directory)]
+    words = [str(rclone), "serve", "s3", "--config", "/dev/null", "--auth-key", keys, "--addr", address, str(directory)]
     process = world.spawn(words, world.directory / "rclone.log")
 
     def answers() -> bool:

@@ -192,9 +192,11 @@ def test_a_database_that_is_not_in_the_configuration(world: World, database: Pat
 
 def test_asking_without_wait_keeps_the_lock(world: World, database: Path) -> None:
     """The lock keeps an application from overwriting what was not shipped; a caller who hangs up does no harm."""
-    litestream = world.attach(database, sync_interval=60)  # so that we are the first who make it look
-    with closing(sqlite3.connect(database)) as application:
+    other = make_database(database.with_name("b.sqlite3"))
+    litestream = world.attach(database, other, sync_interval=60)  # so that we are the first who make it look
+    with closing(sqlite3.connect(database)) as application, closing(sqlite3.connect(other)) as another:
         application.execute("SELECT * FROM entries").fetchall()
+        another.execute("SELECT * FROM entries").fetchall()
         assert not holds_read_lock(database, litestream.pid)
 
         position = asyncio.run(sync(litestream.socket, str(database), wait=False))
@@ -206,6 +208,8 @@ def test_asking_without_wait_keeps_the_lock(world: World, database: Path) -> Non
         asyncio.run(report(litestream.socket))
         assert holds_read_lock(database, litestream.pid)
         assert not holds_read_lock(database, litestream.pid + 1)
+        assert companion(other, "-shm").exists()
+        assert not holds_read_lock(other, litestream.pid)
     litestream.kill()
     assert not holds_read_lock(database, litestream.pid)
 

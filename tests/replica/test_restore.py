@@ -54,35 +54,53 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
-def store(world: World) -> Store:
-    """A store with a replica `whole`: a snapshot, and one file for each of the transactions after it."""
-    store, database = start_store(world), original(world)
-    make_database(database, MEGABYTE)
-    litestream = world.attach(database, replica=store.replica("whole"))
-    wait_until(lambda: store.objects("whole", 9))
+def replica(world: World) -> Replica:
+    """A snapshot, and one file for each of the transactions after it."""
+    made, database = world.replica(), make_database(original(world), MEGABYTE)
+    litestream = world.attach(database, replica=made)
+    wait_until(lambda: files(made, 9))
     for _ in range(5):
         write(database, "INSERT INTO entries (body) VALUES (randomblob(5000))")
         assert litestream.wait_until_replicated(database).is_replicated
     litestream.kill()
     checkpoint(database)
-    return store
+    return made
+
+
+@pytest.fixture(scope="module")
+def store(world: World, replica: Replica) -> Store:
+    """A store that has the same as `whole`, and damaged copies of it, each with one thing wrong."""
+    bucket = world.directory / "store/bucket"
+    for name in ("whole", "missing", "truncated", "empty", "changed", "shorter"):
+        for level in (0, 1, 9):
+            target = bucket / name / f"{level:04}"
+            target.mkdir(parents=True)
+            for each in files(replica, level):
+                shutil.copy(each, target)
+        victim = bucket / name / "0000" / VICTIM
+        content = victim.read_bytes()
+        middle = len(content) // 2
+        if name == "missing":
+            victim.unlink()
+        elif name == "truncated":
+            victim.write_bytes(content[:middle])
+        elif name == "empty":
+            victim.write_bytes(b"")
+        elif name == "changed":
+            victim.write_bytes(content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :])
+        elif name == "shorter":
+            sorted(victim.parent.iterdir())[-1].unlink()
+    return start_store(world)
+
+
+def files(replica: Replica, level: int) -> list[Path]:
+    """Those of one level of compaction."""
+    return list(Path(replica.url.removeprefix("file://"), "ltx", str(level)).glob("*.ltx"))
 
 
 def original(world: World) -> Path:
     """What was replicated."""
     return world.directory / "data/original.sqlite3"
-
-
-@pytest.fixture
-def replica(world: World, store: Store) -> Replica:
-    """The same replica as a directory."""
-    target = world.directory / "as-files"
-    if not target.exists():
-        for level in (0, 1, 9):
-            (target / "ltx" / str(level)).mkdir(parents=True)
-            for each in store.objects("whole", level):
-                shutil.copy(each, target / "ltx" / str(level))
-    return Replica(f"file://{target}")
 
 
 @pytest.fixture
@@ -212,17 +230,6 @@ def test_wrong_keys(store: Store, output: Path) -> None:
 )
 def test_a_damaged_replica(store: Store, output: Path, damage: str, reason: str) -> None:
     """One file of many; nothing is restored from the rest."""
-    shutil.copytree(store.directory / "bucket/whole", store.directory / "bucket" / damage)
-    (victim,) = [each for each in store.objects(damage, 0) if each.name == VICTIM]
-    content = victim.read_bytes()
-    if damage == "missing":
-        victim.unlink()
-    elif damage == "changed":
-        middle = len(content) // 2
-        victim.write_bytes(content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :])
-    else:
-        victim.write_bytes(content[: len(content) // 2] if damage == "truncated" else b"")
-
     with pytest.raises(RestoreError, match=reason) as caught:
         get(store.replica(damage), output)
 
@@ -233,8 +240,6 @@ def test_a_damaged_replica(store: Store, output: Path, damage: str, reason: str)
 
 def test_the_last_file_is_missing(store: Store, output: Path) -> None:
     """That cannot be seen without knowing how far it went, which is what a transaction is given for."""
-    shutil.copytree(store.directory / "bucket/whole", store.directory / "bucket/shorter")
-    store.objects("shorter", 0)[-1].unlink()
     with pytest.raises(RestoreError, match="goes so far"):
         get(store.replica("shorter"), output, txid=6)
     assert get(store.replica("shorter"), output) == 5
