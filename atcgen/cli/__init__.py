@@ -22,6 +22,7 @@ _COMMANDS = {
     "stop": "atcgen.cli.control:stop",
     "restart": "atcgen.cli.control:restart",
     "logs": "atcgen.cli.control:logs",
+    "backup": "atcgen.cli.backup",
     "schema": "atcgen.cli.schema",
     "store": "atcgen.cli.store",
     "reference": "atcgen.cli.reference",

@@ -95,7 +95,7 @@ restart = _order("restart", "Restart a tenant without losing a request.")
 def logs(tenant: str, lines: int, follow: bool, file: Path | None, state: Path | None) -> None:
     """Print what the processes of a tenant said: oldest file first, migrations included."""
     home = home_of(file, state)
-    plan = _tenant(home, tenant.strip("/") or "/")
+    plan = tenant_of(home, tenant.strip("/") or "/")
     files = sorted(Path(plan.log).parent.glob(f"{plan.program}.[0-9].log"), key=lambda each: each.stat().st_mtime)
     if not files:
         raise Unavailable(f"{plan.id} has said nothing yet")
@@ -103,7 +103,8 @@ def logs(tenant: str, lines: int, follow: bool, file: Path | None, state: Path |
     os.execvp("tail", ["tail", "-q", f"--lines={lines}", *follows, *map(str, files)])
 
 
-def _tenant(home: Path, name: str) -> TenantPlan:
+def tenant_of(home: Path, name: str) -> TenantPlan:
+    """A tenant of the generation that runs, or ran last; raises `Unavailable` when there is none."""
     try:
         plan = load((home / "current/plan.json").read_text(encoding="utf-8"))
     except OSError:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import pwd
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from atcgen.compiler.plan import TenantPlan
 from atcgen.errors import Unavailable
 from atcgen.replica.attachment import databases_here
 from atcgen.replica.lease import Lease
-from atcgen.replica.site import Site
+from atcgen.replica.site import Vault
 from atcgen.system.litestream import NotReplicated
 from atcgen.system.restore import RestoreError, restore
 from atcgen.system.sqlite import same_pages
@@ -34,31 +36,48 @@ class Progress:
         return min(1.0, sum(self.done.values()) / self.total) if self.total else 0.0
 
 
-async def restore_all(site: Site, plan: TenantPlan, lease: Lease, progress: Progress) -> None:
+@dataclass(frozen=True)
+class Moment:
+    """A state of all databases of a tenant: the latest of a path, unless something says which."""
+
+    path: str
+    transactions: Mapping[str, int] = field(default_factory=dict)  # of those that are known
+    at: datetime | None = None
+
+
+async def restore_all(vault: Vault, plan: TenantPlan, lease: Lease, progress: Progress) -> None:
     """Restore what a lease says is the truth. Raises `AtcError` when any of it is not there; nothing is left then."""
+    moment = Moment(lease.path, {name: txid for name, txid in lease.databases if txid})
+    await restore_moment(vault, plan, moment, Path(plan.directory), progress)
+
+
+async def restore_moment(
+    vault: Vault, plan: TenantPlan, moment: Moment, directory: Path, progress: Progress
+) -> list[Path]:
+    """Restore every database of a moment below a directory: the files. All of them, or none and an `AtcError`."""
     assert plan.backup
-    known = dict(lease.databases)
-    there = await _sizes(site, plan, lease.path)
-    missing = [each for each in known if each not in there]
+    key = plan.backup.key
+    there = await sizes(vault, plan, moment.path)
+    missing = [each for each in moment.transactions if each not in there]
     if missing or not there:
-        raise Unavailable(f"{', '.join(missing) or 'everything'} is missing in {lease.path} of the store")
+        raise Unavailable(f"{', '.join(missing) or 'everything'} is missing in {moment.path} of the store")
     progress.total, progress.done = sum(there.values()), {}
     made: list[Path] = []
 
     async def one(name: str) -> None:
-        output = Path(plan.directory, name)
-        async with site.restores:
+        async with vault.restores:
             await restore(
-                site.replica(plan.backup.key if plan.backup else "", lease.path, name),
-                output,
-                environ=site.environ,
+                vault.replica(key, moment.path, name),
+                directory / name,
+                environ=vault.environ,
                 within=_WITHIN,
-                txid=known.get(name) or None,
+                txid=moment.transactions.get(name),
+                timestamp=moment.at,
                 owner=_owner(plan),
                 mode=0o600 if plan.unix_user else 0o644,
                 progress=lambda size: progress.done.__setitem__(name, size),
             )
-        made.append(output)
+        made.append(directory / name)
 
     results = await asyncio.gather(*(one(each) for each in there), return_exceptions=True)
     problems = [each for each in results if isinstance(each, BaseException)]
@@ -66,9 +85,10 @@ async def restore_all(site: Site, plan: TenantPlan, lease: Lease, progress: Prog
         for each in made:  # half of them would be neither the truth nor nothing
             each.unlink(missing_ok=True)
         raise problems[0]
+    return made
 
 
-async def verify(site: Site, plan: TenantPlan, path: str, within: float) -> dict[str, int]:
+async def verify(vault: Vault, plan: TenantPlan, path: str, within: float) -> dict[str, int]:
     """Restore every database from a path and compare it with the one here; their transactions. Nobody has them open.
 
     Raises `NotReplicated` when they differ.
@@ -78,9 +98,9 @@ async def verify(site: Site, plan: TenantPlan, path: str, within: float) -> dict
     for name, database in databases_here(plan).items():
         with tempfile.TemporaryDirectory(prefix=".verify-", dir=plan.directory) as scratch:
             copy = Path(scratch, "copy")
-            replica = site.replica(plan.backup.key, path, name)
+            replica = vault.replica(plan.backup.key, path, name)
             try:
-                found[name] = await restore(replica, copy, environ=site.environ, within=within)
+                found[name] = await restore(replica, copy, environ=vault.environ, within=within)
             except RestoreError as problem:
                 raise NotReplicated(f"{name} cannot be restored: {problem}") from None
             if not await asyncio.to_thread(same_pages, database, copy):
@@ -88,11 +108,11 @@ async def verify(site: Site, plan: TenantPlan, path: str, within: float) -> dict
     return found
 
 
-async def _sizes(site: Site, plan: TenantPlan, path: str) -> dict[str, int]:
+async def sizes(vault: Vault, plan: TenantPlan, path: str) -> dict[str, int]:
     """Bytes in the store of each database that has anything there."""
     assert plan.backup
     prefix = f"{plan.backup.key}/{path}/"
-    entries = await site.store.entries(prefix)
+    entries = await vault.store.entries(prefix)
     names = [str(Path(each).relative_to(plan.directory)) for each in plan.databases]
     sizes = {name: sum(each.size for each in entries if each.key.startswith(f"{prefix}{name}/")) for name in names}
     return {name: size for name, size in sizes.items() if size}

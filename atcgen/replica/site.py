@@ -1,4 +1,4 @@
-"""What custodians of one machine share: the store, supervisord, and who the machine is."""
+"""What custodians of one machine share: the store (the vault), supervisord, and who the machine is."""
 
 from __future__ import annotations
 
@@ -21,22 +21,34 @@ _RESTORES = 3  # at once: each takes 40 MB or more
 
 
 @dataclass(frozen=True)
-class Site:
-    """Made once by the agent."""
+class Vault:
+    """The store, for who only reads it."""
 
     plan: StorePlan
     store: Store
-    supervisor: Supervisor
-    owner: str  # nobody else may call themselves this while we live
-    holder: str  # the machine, for people
-    boot: str  # names this boot of the machine
     environ: Mapping[str, str]
-    start: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]  # in the background
     restores: asyncio.Semaphore
 
     def replica(self, key: str, path: str, database: str) -> Replica:
         """Where one database is below a path of its tenant."""
         return Replica(f"{self.plan.url}/{key}/{path}/{database}", self.plan.endpoint, self.plan.region)
+
+
+@dataclass(frozen=True)
+class Site(Vault):
+    """Made once by the agent."""
+
+    supervisor: Supervisor
+    owner: str  # nobody else may call themselves this while we live
+    holder: str  # the machine, for people
+    boot: str  # names this boot of the machine
+    start: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]  # in the background
+
+
+def vault(plan: StorePlan, environ: Mapping[str, str]) -> Vault:
+    """The store of a plan; raises `Unavailable` when it cannot be one."""
+    store = open_store(plan.url, endpoint=plan.endpoint, region=plan.region, credentials=environ)
+    return Vault(plan, store, environ, asyncio.Semaphore(_RESTORES))
 
 
 def site(
@@ -47,20 +59,11 @@ def site(
     start: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]],
 ) -> Site:
     """The machine as it is; raises `Unavailable` when its store cannot be one."""
-    store = open_store(plan.url, endpoint=plan.endpoint, region=plan.region, credentials=environ)
     boot = _read("/proc/sys/kernel/random/boot_id")
     machine = environ.get("FLY_MACHINE_ID", "")
-    return Site(
-        plan,
-        store,
-        supervisor,
-        _owner(machine, state, boot),
-        machine or socket.gethostname(),
-        boot,
-        environ,
-        start,
-        asyncio.Semaphore(_RESTORES),
-    )
+    owner, holder = _owner(machine, state, boot), machine or socket.gethostname()
+    read = vault(plan, environ)
+    return Site(read.plan, read.store, read.environ, read.restores, supervisor, owner, holder, boot, start)
 
 
 def _owner(machine: str, state: Path, boot: str) -> str:

@@ -1,0 +1,158 @@
+"""`atc backup`: what can be restored of a tenant, whether it can, and restoring it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from atcgen.cli.control import tenant_of
+from atcgen.cli.source import home_of, json_option, running_options
+from atcgen.compiler.plan import Plan, TenantPlan, load
+from atcgen.errors import AtcError, Unavailable
+from atcgen.replica import history
+from atcgen.replica.attachment import databases_here
+from atcgen.replica.lease import Lease
+from atcgen.replica.restoring import Moment, Progress, restore_moment
+from atcgen.replica.site import Vault, vault
+from atcgen.system.agent import ask
+from atcgen.system.sqlite import problem_of
+
+
+@click.group("backup")
+def command() -> None:
+    """Look at the copies of a tenant's databases, and restore them."""
+
+
+@command.command("list")
+@click.argument("tenant")
+@running_options
+@json_option
+def list_(tenant: str, file: Path | None, state: Path | None, as_json: bool) -> None:
+    """Say from when to when a TENANT can be restored; any second between is there."""
+    plan, found = _tenant(home_of(file, state), tenant)
+    lease, past = asyncio.run(_past(vault(plan.store, os.environ), found))
+    if as_json:
+        chapters = [{**vars(each), "begun": each.begun.isoformat(), "ended": _iso(each.ended)} for each in past]
+        click.echo(json.dumps({"epoch": lease.epoch, "held_by": lease.holder if lease.held else "", "past": chapters}))
+        return
+    click.echo(f"{found.id}: {'held by ' + lease.holder if lease.held else 'at rest'}")
+    for each in past:
+        ended = f"{each.ended:%Y-%m-%d %H:%M:%S}" if each.ended else "now" + 16 * " "
+        truth = "  latest" if each.is_truth else ""
+        click.echo(f"{each.begun:%Y-%m-%d %H:%M:%S} - {ended} UTC  {each.size / 1024:9.1f} KB  {each.path}{truth}")
+
+
+@command.command("verify")
+@click.argument("tenant")
+@running_options
+@json_option
+def verify(tenant: str, file: Path | None, state: Path | None, as_json: bool) -> None:
+    """Restore the latest copy of a TENANT to a scratch directory and check it."""
+    plan, found = _tenant(home_of(file, state), tenant)
+    store = vault(plan.store, os.environ)
+    lease, _ = asyncio.run(_past(store, found))
+    with tempfile.TemporaryDirectory(prefix="atc-verify-") as scratch:
+        made = _restore(store, found, Moment(lease.path), Path(scratch))
+        said = {each.name: problem_of(each, thorough=True) or "ok" for each in made}
+    if as_json:
+        click.echo(json.dumps(said))
+    else:
+        for name, result in said.items():
+            click.echo(f"{name}: {result}")
+    if any(each != "ok" for each in said.values()):
+        raise Unavailable(f"the copy of {found.id} is damaged", hint="atc backup list shows earlier ones")
+
+
+@command.command("restore")
+@click.argument("tenant")
+@click.option("--at", "at", metavar="TIME", help="The state at a time, such as 2026-11-23T16:05:00Z; UTC if not said.")
+@click.option("--txid", type=click.IntRange(min=1), help="The state after a transaction of the latest copy.")
+@click.option("--to", "target", type=click.Path(path_type=Path), help="Into a directory.")
+@click.option("--as", "other", metavar="TENANT", help="As another tenant of atc.yml, which has no databases yet.")
+@click.option("--in-place", is_flag=True, help="In place of what there is, which stays restorable.")
+@running_options
+def restore(
+    tenant: str,
+    at: str | None,
+    txid: int | None,
+    target: Path | None,
+    other: str | None,
+    in_place: bool,
+    file: Path | None,
+    state: Path | None,
+) -> None:
+    """Restore the databases of a TENANT: the latest state, or that of a time within the retention."""
+    if sum((target is not None, other is not None, in_place)) != 1:
+        raise click.UsageError("say where to: one of --to, --as and --in-place")
+    home = home_of(file, state)
+    plan, found = _tenant(home, tenant)
+    if in_place:
+        code, said = ask(home, "POST", "/rewind", json.dumps({"id": found.id, "at": at, "txid": txid}))
+        if code != 200:
+            raise Unavailable(said["error"])
+        click.echo(f"{found.id}: restored; what there was before is in `atc backup list`")
+        return
+    store = vault(plan.store, os.environ)
+    lease, _ = asyncio.run(_past(store, found))
+    moment = asyncio.run(_moment(store, found, lease, when(at) if at else None, txid))
+    directory = target if target is not None else _room_for(plan, other or "")
+    for each in _restore(store, found, moment, directory):
+        click.echo(f"{each}: restored")
+
+
+def when(text: str) -> datetime:
+    """A time as people write it; UTC where no zone is said."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.UsageError(f"{text!r} is no time such as 2026-11-23T16:05:00Z") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _tenant(home: Path, name: str) -> tuple[Plan, TenantPlan]:
+    found = tenant_of(home, name.strip("/") or "/")
+    plan = load((home / "current/plan.json").read_text(encoding="utf-8"))
+    if found.backup is None:
+        raise Unavailable(f"the databases of {found.id} are not copied", hint="storage.replica says where to")
+    return plan, found
+
+
+async def _past(store: Vault, plan: TenantPlan) -> tuple[Lease, list[history.Past]]:
+    assert plan.backup
+    key = f"{plan.backup.key}/lease.json"
+    found = await store.store.get(key)
+    if found is None:
+        raise Unavailable(f"nothing of {plan.id} was ever copied to {store.plan.url}")
+    lease = Lease.from_json(found.body, key)
+    return lease, history.pasts(lease, await store.store.entries(f"{plan.backup.key}/"), plan.backup.key)
+
+
+async def _moment(store: Vault, plan: TenantPlan, lease: Lease, at: datetime | None, txid: int | None) -> Moment:
+    assert plan.backup
+    entries = await store.store.entries(f"{plan.backup.key}/")
+    return history.moment(lease, at, txid, entries, plan.backup.key)
+
+
+def _restore(store: Vault, plan: TenantPlan, moment: Moment, directory: Path) -> list[Path]:
+    directory.mkdir(parents=True, exist_ok=True)
+    return asyncio.run(restore_moment(store, plan, moment, directory, Progress()))
+
+
+def _room_for(plan: Plan, name: str) -> Path:
+    """The directory of a tenant that has nothing yet."""
+    found = next((each for each in plan.tenants if each.id == name.strip("/")), None)
+    if found is None:
+        raise Unavailable(f"no tenant of this machine is called {name!r}", hint="add it to atc.yml first")
+    if databases_here(found):
+        raise AtcError(f"{found.id} has databases already", hint="restore in place, or as another one")
+    return Path(found.directory)
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
