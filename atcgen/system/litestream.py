@@ -81,8 +81,8 @@ def configuration(
 ) -> str:
     """The text of a configuration for `litestream replicate -config FILE -no-expand-env`; times are in seconds.
 
-    What an application writes reaches the store within about twice `sync_interval`. The store is asked about an idle
-    database once in `compact_every`. A restore reads every file since the last compaction, one after another.
+    What an application writes reaches the store within about twice `sync_interval`. A restore reads all files since the
+    last compaction, one after another; a compaction lists the store three times, none when nothing was written since.
     """
     every = duration(sync_interval)
     return yaml.safe_dump(
@@ -90,6 +90,8 @@ def configuration(
             "socket": {"enabled": True, "path": socket, "permissions": 0o600},
             "shutdown-sync-timeout": duration(stop_within),
             "levels": [{"interval": duration(compact_every)}],
+            # It lists the store every 15 seconds unless said, even when nothing was written.
+            "l0-retention-check-interval": duration(max(3600, compact_every)),
             "snapshot": {"interval": duration(max(24 * 3600, compact_every)), "retention": duration(keep_snapshots)},
             "dbs": [
                 {
