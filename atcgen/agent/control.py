@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from atcgen.agent import lifecycle as life
@@ -13,6 +15,7 @@ from atcgen.agent.http import Answer, Request, as_json
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.service import Service
+from atcgen.errors import AtcError
 
 _SETTLED = frozenset({State.READY, State.FAILED, State.STOPPED})
 
@@ -35,6 +38,8 @@ async def control(service: Service, applier: Applier, request: Request) -> Answe
     """Answer one question: GET /status, or POST /start, /stop, /restart with the tenant's id as the body."""
     if request.method == "GET" and request.target == "/status":
         return as_json(200, status(service, applier))
+    if request.method == "POST" and request.target == "/rewind":
+        return await _rewind(service, request)
     act = {"/start": _start, "/stop": _stop, "/restart": _restart}.get(request.target)
     if request.method != "POST" or act is None:
         return as_json(404, {"error": "no such thing"})
@@ -66,7 +71,30 @@ def _described(keeper: Keeper) -> dict[str, object]:
         "pid": keeper.pids.get(tenant.slot, 0),
         "waiting": len(keeper.waiting),
         "last_access": max(keeper.last_asked, keeper.last_access()),
+        **(keeper.custodian.status() if keeper.custodian else {"copies": ""}),
     }
+
+
+async def _rewind(service: Service, request: Request) -> Answer:
+    """`atc backup restore --in-place`: the body is JSON, with the tenant's id and `at` or `txid`."""
+    said = json.loads(request.body)
+    keeper = next((each for each in service.keepers.values() if each.plan.id == said["id"]), None)
+    if keeper is None or keeper.custodian is None:
+        return as_json(404, {"error": f"the databases of {said['id']!r} are not copied by this machine"})
+    was_up = keeper.tenant.state in life.AWAKE
+    async with keeper.lock:
+        service.feed(keeper, life.StopAsked(service.clock(), hold=True))
+        await keeper.until(lambda tenant: tenant.state is State.STOPPED and not tenant.leaving)
+        try:
+            at = datetime.fromisoformat(said["at"]) if said["at"] else None
+            await keeper.custodian.rewind(at, said["txid"])
+        except AtcError as problem:
+            return as_json(409, {"error": str(problem)})
+        finally:
+            if was_up:
+                service.feed(keeper, life.Requested(service.clock()))
+            service.feed(keeper, life.Released(service.clock()))
+    return as_json(200, _described(keeper))
 
 
 async def _start(service: Service, keeper: Keeper) -> None:

@@ -93,7 +93,9 @@ def restore(
     home = home_of(file, state)
     plan, found = _tenant(home, tenant)
     if in_place:
-        code, said = ask(home, "POST", "/rewind", json.dumps({"id": found.id, "at": at, "txid": txid}))
+        code, said = ask(
+            home, "POST", "/rewind", json.dumps({"id": found.id, "at": _iso(when(at) if at else None), "txid": txid})
+        )
         if code != 200:
             raise Unavailable(said["error"])
         click.echo(f"{found.id}: restored; what there was before is in `atc backup list`")

@@ -41,11 +41,14 @@ def print_tenants(tenants: list[dict[str, Any]], name: Callable[[dict[str, Any]]
 
     console = Console()
     table = Table(box=None, pad_edge=False, show_header=console.is_terminal)
-    for title in ("tenant", "state", "last request", "reason"):
+    copied = any(each["copies"] for each in tenants)
+    for title in ("tenant", "state", "last request", *(("copies",) if copied else ()), "reason"):
         table.add_column(title, no_wrap=title == "tenant", overflow="fold")
     for each in tenants:
         state = Text(each["state"], style=_COLOURS.get(each["state"], "yellow"))
-        table.add_row(Text(name(each)), state, _ago(each["last_access"]), Text(each["reason"].partition("\n")[0]))
+        copies = (Text(each["copies"]),) if copied else ()
+        reason = Text(each["reason"].partition("\n")[0])
+        table.add_row(Text(name(each)), state, _ago(each["last_access"]), *copies, reason)
     if not console.is_terminal:
         console = Console(width=max((len(name(each)) + 160 for each in tenants), default=80))
     console.print(table)

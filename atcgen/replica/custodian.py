@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,10 +21,11 @@ from typing import Any
 from atcgen.compiler.plan import TenantPlan
 from atcgen.errors import AtcError, Unavailable
 from atcgen.replica import attachment as attaching
+from atcgen.replica import history
 from atcgen.replica.attachment import Attachment, databases_here
 from atcgen.replica.custody import Marker, Verdict, judge
 from atcgen.replica.lease import Claimant, Holder, Lost, lease_clock
-from atcgen.replica.restoring import Progress, restore_all, verify
+from atcgen.replica.restoring import Moment, Progress, restore_all, restore_moment, verify
 from atcgen.replica.site import Site
 from atcgen.system.litestream import NotReplicated
 from atcgen.system.sqlite import checkpoint, companion, set_aside
@@ -58,10 +60,21 @@ class Custodian:
         self._is_suspect = False  # litestream may have seen what SQLite does not stand by
         self._lock = asyncio.Lock()
 
-    @property
-    def is_idle(self) -> bool:
-        """Is nothing left to do for a tenant that has ended?"""
-        return self.holder is None
+    def status(self) -> dict[str, object]:
+        """For people: what is known of the copies without asking anybody."""
+        attached = self.attached
+        if self.problem:
+            said = f"not copied: {self.problem}"
+        elif self.progress.is_under_way:
+            said = f"restored: {self.progress.share:.0%}"
+        elif self.holder is None:
+            said = "at rest"
+        elif attached and attached.is_published:
+            said = "copied"
+        else:
+            said = "first copy under way"
+        path = attached.path if attached else self.holder.lease.path if self.holder else ""
+        return {"copies": said, "path": path, "epoch": self.holder.lease.epoch if self.holder else 0}
 
     def take(self, plan: TenantPlan) -> None:
         """Work by a new plan from the next start on."""
@@ -76,6 +89,8 @@ class Custodian:
             async with self._lock:
                 if self.holder and self._is_suspect:
                     await self._detach(signal.SIGKILL)
+                    await self._checkpoint()
+                    self._is_suspect = False
                 if self.holder and lease_clock() >= self.holder.safe_until:
                     await self._renew()
                 if self.holder is None:
@@ -114,10 +129,13 @@ class Custodian:
                 log.warning("custody.set_aside tenant=%s directory=%s reason=%r", self.plan.id, aside, why)
         if verdict in (Verdict.RESTORE, Verdict.REPLACE):
             await restore_all(self.site, self.plan, lease, self.progress)
+        await self._checkpoint()
+        self._mark(self._marker_now(clean=False, paths=(lease.path,)))
+
+    async def _checkpoint(self) -> None:
         for each in databases_here(self.plan).values():
             if companion(each, "-wal").exists():
                 await asyncio.to_thread(checkpoint, each)
-        self._mark(self._marker_now(clean=False, paths=(lease.path,)))
 
     # While it runs
 
@@ -149,12 +167,28 @@ class Custodian:
         await self._point(holder, path)
         self.attached.is_published = True
         self._note()
+        await self._forget_old(holder)
 
     async def _point(self, holder: Holder, path: str) -> None:
         """Make a path the truth. The marker allows for both, since nobody knows which if this is where it ends."""
         self._mark(self._marker_now(clean=False, paths=(holder.lease.path, path)))
         await holder.point(path, time.time())
         log.info("replica.published tenant=%s path=%s", self.plan.id, path)
+
+    async def _forget_old(self, holder: Holder) -> None:
+        """Delete what is older than the retention, and what never became the truth. It can wait for the next time."""
+        try:
+            entries = await self.site.store.entries(f"{self.backup.key}/")
+            old = history.forgettable(holder.lease, time.time(), self.backup.retention)
+            gone = [each.key for each in entries for path in old if each.key.startswith(f"{self.backup.key}/{path}/")]
+            gone += history.abandoned(holder.lease, entries, self.backup.key)
+            if gone:
+                await self.site.store.delete(gone)
+            if old:
+                await holder.forget_chapters(old)
+                log.info("replica.forgotten tenant=%s paths=%s", self.plan.id, ",".join(old))
+        except AtcError as problem:
+            log.warning("replica.not_forgotten tenant=%s reason=%r", self.plan.id, str(problem))
 
     def replica_began(self, pid: int) -> None:
         """Litestream runs."""
@@ -236,7 +270,7 @@ class Custodian:
             pause = min(2 * pause, _LONGEST_PAUSE)
         return None
 
-    async def settle(self, within: float) -> None:
+    async def settle(self, within: float, *, whoever_wants: bool = False) -> None:
         """Copy the last of it within so many seconds, and give the databases back, unless somebody wants them again.
 
         Raises `AtcError`; everything stays as it is then, and it can be asked again.
@@ -252,11 +286,10 @@ class Custodian:
             except NotReplicated as problem:
                 log.warning("replica.anew tenant=%s reason=%r", self.plan.id, str(problem))
                 copied = None
-            if self._claims and not self._is_suspect and copied is not None:
+            if self._claims and not whoever_wants and not self._is_suspect and copied is not None:
                 return
             await self._detach(signal.SIGTERM if copied is not None else signal.SIGKILL)
-            for each in databases_here(self.plan).values():
-                await asyncio.to_thread(checkpoint, each)
+            await self._checkpoint()
             if copied is None:
                 copied = await self._heal(self.holder, within)
             self._mark(self._marker_now(clean=True, paths=(self.holder.lease.path,)))
@@ -297,6 +330,34 @@ class Custodian:
         attached, self.attached = self.attached, None
         if attached and attached.pid:
             await attaching.end(attached.pid, number)
+
+    async def rewind(self, at: datetime | None, txid: int | None) -> None:
+        """Put an earlier state in the place of the present one, which stays in the store. The tenant is not up.
+
+        Raises `AtcError`; the present is still there then.
+        """
+        with self._wanting():
+            await self.settle(_LAST_COPY, whoever_wants=True)
+            async with self._lock:
+                if self.holder is None:
+                    await self._take()
+                holder = self.holder
+            assert holder
+            try:
+                entries = await self.site.store.entries(f"{self.backup.key}/")
+                moment = history.moment(holder.lease, at, txid, entries, self.backup.key)
+                await self._replace_by(moment)
+            finally:
+                await self.settle(_LAST_COPY, whoever_wants=True)
+
+    async def _replace_by(self, moment: Moment) -> None:
+        directory = Path(self.plan.directory)
+        with tempfile.TemporaryDirectory(prefix=".rewind-", dir=directory) as scratch:
+            made = await restore_moment(self.site, self.plan, moment, Path(scratch), self.progress)
+            aside = set_aside(databases_here(self.plan).values(), directory, datetime.now(UTC))
+            for each in made:
+                each.rename(directory / each.relative_to(scratch))
+        log.warning("custody.rewound tenant=%s to=%s directory=%s", self.plan.id, moment, aside)
 
     # Over restarts of the agent
 

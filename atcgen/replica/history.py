@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from atcgen.replica.lease import Chapter, Lease
 from atcgen.replica.restoring import Moment
 from atcgen.system.store import Entry
 
+_PATH = re.compile(r"e(\d+)\.\d+")
 _ALWAYS_KEPT = 2  # the truth, and what was it before
 
 
@@ -77,9 +79,9 @@ def abandoned(lease: Lease, entries: Iterable[Entry], key: str) -> Iterator[str]
     known = {each.path for each in lease.history}
     for each in entries:
         path = _path(each, key)
-        if path not in known and path.startswith("e") and path[1:].partition(".")[0].isdigit():
-            if int(path[1:].partition(".")[0]) < lease.epoch:
-                yield each.key
+        found = _PATH.fullmatch(path)
+        if found and path not in known and int(found[1]) < lease.epoch:
+            yield each.key
 
 
 def _ended(chapter: Chapter, lease: Lease) -> float:

@@ -31,6 +31,11 @@ class Progress:
     done: dict[str, int] = field(default_factory=dict)
 
     @property
+    def is_under_way(self) -> bool:
+        """Has it begun, and not ended?"""
+        return self.total > 0
+
+    @property
     def share(self) -> float:
         """From 0 to 1."""
         return min(1.0, sum(self.done.values()) / self.total) if self.total else 0.0
@@ -79,7 +84,10 @@ async def restore_moment(
             )
         made.append(directory / name)
 
-    results = await asyncio.gather(*(one(each) for each in there), return_exceptions=True)
+    try:
+        results = await asyncio.gather(*(one(each) for each in there), return_exceptions=True)
+    finally:
+        progress.total = 0
     problems = [each for each in results if isinstance(each, BaseException)]
     if problems:
         for each in made:  # half of them would be neither the truth nor nothing

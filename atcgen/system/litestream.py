@@ -76,7 +76,7 @@ def configuration(
     socket: str,
     sync_interval: float,
     stop_within: float = 10,
-    compact_every: float = 3600,
+    compact_every: float = 60,
     keep_snapshots: float = 24 * 3600,
 ) -> str:
     """The text of a configuration for `litestream replicate -config FILE -no-expand-env`; times are in seconds.
