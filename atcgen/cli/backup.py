@@ -132,12 +132,12 @@ async def _past(store: Vault, plan: TenantPlan) -> tuple[Lease, list[history.Pas
     if found is None:
         raise Unavailable(f"nothing of {plan.id} was ever copied to {store.plan.url}")
     lease = Lease.from_json(found.body, key)
-    return lease, history.pasts(lease, await store.store.entries(f"{plan.backup.key}/"), plan.backup.key)
+    return lease, history.pasts(lease, await store.store.entries(plan.backup.key), plan.backup.key)
 
 
 async def _moment(store: Vault, plan: TenantPlan, lease: Lease, at: datetime | None, txid: int | None) -> Moment:
     assert plan.backup
-    entries = await store.store.entries(f"{plan.backup.key}/")
+    entries = await store.store.entries(plan.backup.key)
     return history.moment(lease, at, txid, entries, plan.backup.key)
 
 

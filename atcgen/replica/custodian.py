@@ -178,7 +178,7 @@ class Custodian:
     async def _forget_old(self, holder: Holder) -> None:
         """Delete what is older than the retention, and what never became the truth. It can wait for the next time."""
         try:
-            entries = await self.site.store.entries(f"{self.backup.key}/")
+            entries = await self.site.store.entries(self.backup.key)
             old = history.forgettable(holder.lease, time.time(), self.backup.retention)
             gone = [each.key for each in entries for path in old if each.key.startswith(f"{self.backup.key}/{path}/")]
             gone += history.abandoned(holder.lease, entries, self.backup.key)
@@ -309,6 +309,7 @@ class Custodian:
         """Publish what SQLite stands by to a fresh path, and see that it can be restored."""
         path = self._fresh_path(holder)
         await attaching.publish_at_rest(self.site, self.plan, path, within)
+        await self._checkpoint()
         copied = await verify(self.site, self.plan, path, within)
         await self._point(holder, path)
         self._is_suspect = False
@@ -344,7 +345,7 @@ class Custodian:
                 holder = self.holder
             assert holder
             try:
-                entries = await self.site.store.entries(f"{self.backup.key}/")
+                entries = await self.site.store.entries(self.backup.key)
                 moment = history.moment(holder.lease, at, txid, entries, self.backup.key)
                 await self._replace_by(moment)
             finally:

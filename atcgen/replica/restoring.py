@@ -119,10 +119,10 @@ async def verify(vault: Vault, plan: TenantPlan, path: str, within: float) -> di
 async def sizes(vault: Vault, plan: TenantPlan, path: str) -> dict[str, int]:
     """Bytes in the store of each database that has anything there."""
     assert plan.backup
-    prefix = f"{plan.backup.key}/{path}/"
+    prefix = f"{plan.backup.key}/{path}"
     entries = await vault.store.entries(prefix)
     names = [str(Path(each).relative_to(plan.directory)) for each in plan.databases]
-    sizes = {name: sum(each.size for each in entries if each.key.startswith(f"{prefix}{name}/")) for name in names}
+    sizes = {name: sum(each.size for each in entries if each.key.startswith(f"{prefix}/{name}/")) for name in names}
     return {name: size for name, size in sizes.items() if size}
 
 
