@@ -24,10 +24,11 @@ from atcgen.replica import attachment as attaching
 from atcgen.replica import history
 from atcgen.replica.attachment import Attachment, databases_here
 from atcgen.replica.custody import Marker, Verdict, judge
-from atcgen.replica.lease import Claimant, Holder, Lost, lease_clock
+from atcgen.replica.lease import Claimant, Holder, Lease, Lost, lease_clock
 from atcgen.replica.restoring import Moment, Progress, restore_all, restore_moment, verify
 from atcgen.replica.site import Site
 from atcgen.system.litestream import NotReplicated
+from atcgen.system.replication import report
 from atcgen.system.sqlite import checkpoint, companion, set_aside
 
 log = logging.getLogger("atc.agent")
@@ -37,6 +38,8 @@ _PATIENCE = 3600.0  # for the first copy, which may be of gigabytes
 _LAST_COPY = 10.0
 _LONGEST_PAUSE = 30.0
 _TICK = 1.0
+_TOLERATED = 15.0  # seconds that a copy may be late
+_TOLERATED_INTERVALS = 10
 
 
 class Custodian:
@@ -51,6 +54,7 @@ class Custodian:
         self.holder: Holder | None = None
         self.attached: Attachment | None = None
         self.progress = Progress()
+        self.copied_at = 0.0  # when the store last had everything, as far as that was asked; seconds of the epoch
         self.problem = ""  # why its databases are not being copied, for people
         self._number = 0  # of the last path of this epoch
         self._renewing: asyncio.Task[Any] | None = None
@@ -74,7 +78,17 @@ class Custodian:
         else:
             said = "first copy under way"
         path = attached.path if attached else self.holder.lease.path if self.holder else ""
-        return {"copies": said, "path": path, "epoch": self.holder.lease.epoch if self.holder else 0}
+        return {
+            "copies": said,
+            "path": path,
+            "epoch": self.holder.lease.epoch if self.holder else 0,
+            "copied_at": self.copied_at,
+        }
+
+    def is_at_rest_with(self, lease: Lease) -> bool:
+        """Is what is here what that lease says, and does nobody write?"""
+        marker = self._marker()
+        return self.holder is None and marker is not None and marker.clean and marker.epoch == lease.epoch
 
     def take(self, plan: TenantPlan) -> None:
         """Work by a new plan from the next start on."""
@@ -223,7 +237,26 @@ class Custodian:
                 if lease_clock() >= holder.safe_until:
                     return self._give_up(holder, f"its lease could not be renewed: {problem}")
             self._check_guard()
+            await self.measure()
         return None
+
+    async def measure(self) -> None:
+        """How far the store is behind; it is a problem when that is more than a few times what it may be."""
+        attached = self.attached
+        if not attached or not attached.is_published:
+            return
+        try:
+            found = await report(attaching.socket_of(self.plan))
+        except AtcError:
+            return  # it is about to be noticed that it is gone
+        copied = [each.replicated_at for each in found if each.txid]
+        self.copied_at = min((each or 0.0 for each in copied), default=0.0)
+        lag = time.time() - self.copied_at
+        if copied and lag > max(_TOLERATED, _TOLERATED_INTERVALS * self.backup.sync):
+            self.problem = f"the store is {lag:.0f} s behind"
+            log.warning("replica.behind tenant=%s seconds=%.0f", self.plan.id, lag)
+        elif self.problem.endswith(" behind"):
+            self.problem = ""
 
     def _check_guard(self) -> None:
         attached = self.attached

@@ -166,6 +166,7 @@ def test_help_lists_every_command_and_none_that_is_internal(atc: Atc) -> None:
     said = atc("--help").stdout
 
     commands = [
+        "backup",
         "build",
         "check",
         "diff",
