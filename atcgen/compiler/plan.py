@@ -59,6 +59,7 @@ class StorePlan:
     endpoint: str
     region: str
     lease: float  # seconds
+    grace: float
     drill: float  # seconds between restores on trial; 0 is never
 
     @property

@@ -224,6 +224,9 @@ class Storage(Section):
         description="How long a machine that went silent keeps its tenants' databases; it says that it is there three "
         "times as often, which costs a request per tenant that is awake.",
     )
+    grace: Duration = Field(
+        30 * DAY, ge=0, le=3650 * DAY, description="How long the copies of a deleted tenant are kept all the same."
+    )
     drill: Duration = Field(
         DAY,
         ge=0,

@@ -9,6 +9,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from atcgen.compiler.plan import TenantPlan
 from atcgen.errors import AtcError
 from atcgen.replica.attachment import databases_here
 from atcgen.replica.custodian import Custodian
+from atcgen.replica.deletion import purge
 from atcgen.replica.lease import Lease
 from atcgen.replica.restoring import Moment, Progress, restore_moment
 from atcgen.replica.site import Vault
@@ -58,6 +60,8 @@ async def keep_drilling(vault: Vault, custodians: Callable[[], Sequence[Custodia
         due = last.at + vault.plan.drill if last else begun + _AFTER_A_START
         known = custodians()
         if time.time() >= due and known:
+            with suppress(AtcError):  # it is tried again the next time
+                await purge(vault, time.time())
             await drill(vault, random.choice(known), file, scratch)
 
 
