@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -136,15 +135,16 @@ class Custodian:
         match verdict:
             case Verdict.REFUSE:
                 raise Unavailable(why)
-            case Verdict.USE if marker:
-                self._mark(replace(marker, epoch=lease.epoch))  # first, or a failure below would make it look old
+            case Verdict.USE:
+                self._mark(self._marker_now(clean=False, paths=(lease.path,)))  # or a failure would make it look old
             case Verdict.REPLACE:
                 aside = set_aside(here.values(), Path(self.plan.directory), datetime.now(UTC))
                 log.warning("custody.set_aside tenant=%s directory=%s reason=%r", self.plan.id, aside, why)
         if verdict in (Verdict.RESTORE, Verdict.REPLACE):
             await restore_all(self.site, self.plan, lease, self.progress)
         await self._checkpoint()
-        self._mark(self._marker_now(clean=False, paths=(lease.path,)))
+        if verdict is not Verdict.USE:
+            self._mark(self._marker_now(clean=False, paths=(lease.path,)))
 
     async def _checkpoint(self) -> None:
         for each in databases_here(self.plan).values():
