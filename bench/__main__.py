@@ -15,7 +15,7 @@ from rich.table import Table
 
 from bench.figures import Figure
 
-NAMES = ("hot_path", "cold_start", "restart", "memory", "compile", "warm_under_boots", "edits")
+NAMES = ("hot_path", "cold_start", "restart", "memory", "compile", "warm_under_boots", "edits", "replica")
 
 
 class Benchmark(Protocol):
