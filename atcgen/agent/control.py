@@ -19,6 +19,7 @@ from atcgen.agent.service import Service
 from atcgen.compiler.plan import Plan
 from atcgen.errors import AtcError
 
+_PATIENCE = 5.0  # seconds
 _SETTLED = frozenset({State.READY, State.FAILED, State.STOPPED})
 
 
@@ -117,7 +118,9 @@ async def _start(service: Service, keeper: Keeper) -> None:
 
 async def _stop(service: Service, keeper: Keeper) -> None:
     service.feed(keeper, life.StopAsked(service.clock()))
-    await keeper.until(lambda tenant: tenant.state is State.STOPPED)
+    with suppress(TimeoutError):  # somebody asks for it again and again
+        async with asyncio.timeout(keeper.plan.drain_timeout + keeper.plan.stop_timeout + _PATIENCE):
+            await keeper.until(lambda tenant: tenant.state is State.STOPPED)
 
 
 async def _restart(service: Service, keeper: Keeper) -> None:

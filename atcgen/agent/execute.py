@@ -68,7 +68,8 @@ async def prepare(keeper: Keeper, machine: Machine) -> life.Event | None:
     except TimeoutError:
         return life.Faulted(machine.clock(), begun.slot, f"prepare took longer than {plan.prepare_timeout:g} s")
     except AtcError as problem:
-        return life.Faulted(machine.clock(), begun.slot, str(problem))
+        retry_in = getattr(problem, "seconds", life.LONGEST_BACKOFF)  # how long somebody else has its databases yet
+        return life.Faulted(machine.clock(), begun.slot, str(problem), retry_in)
     except _TROUBLE as problem:
         return life.Faulted(machine.clock(), begun.slot, f"prepare could not be started: {problem}")
     return None

@@ -88,11 +88,12 @@ class Probed:
 
 @dataclass(frozen=True)
 class Faulted:
-    """The prepare step or the boot of a slot did not succeed."""
+    """The prepare step or the boot of a slot did not succeed; it may do so in `retry_in` seconds, if that is known."""
 
     at: float
     slot: int
     reason: str
+    retry_in: float = LONGEST_BACKOFF
 
 
 @dataclass(frozen=True)
@@ -254,7 +255,7 @@ def _preparing(tenant: Tenant, event: Event) -> Step:
         case Prepared():
             return _start(tenant, event.at)  # -> STARTING or STOPPING
         case Faulted(slot=slot) if slot == tenant.slot:
-            return _fail(tenant, event.at, event.reason)
+            return _fail(tenant, event.at, event.reason, event.retry_in)
     return _booting(tenant, event)
 
 
@@ -413,11 +414,13 @@ def _start(tenant: Tenant, at: float) -> Step:
     return _to(tenant, State.STARTING, at, slot=slot), (Start(slot),)
 
 
-def _fail(tenant: Tenant, at: float, reason: str) -> Step:
+def _fail(tenant: Tenant, at: float, reason: str, retry_in: float = LONGEST_BACKOFF) -> Step:
     if tenant.due:  # what changed meanwhile may have mended it
         return _wake(tenant, at)
     failures = tenant.failures + 1
-    failed = _to(tenant, State.FAILED, at, failures=failures, reason=reason, retry_at=at + backoff(failures))
+    failed = _to(
+        tenant, State.FAILED, at, failures=failures, reason=reason, retry_at=at + min(backoff(failures), retry_in)
+    )
     return failed, (Refuse(),)
 
 

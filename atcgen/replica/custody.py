@@ -57,29 +57,31 @@ class Verdict(StrEnum):
 def judge(lease: Lease, marker: Marker | None, present: Collection[str], boot: str) -> tuple[Verdict, str]:
     """The verdict, with its reason for people, when `lease` was just taken and `present` names the databases here.
 
-    A machine that was switched off may have lost what it had confirmed, whereas the store has it: after a restart of
-    the machine only what was published completely is used.
+    Paths are never used twice, so who follows from the one that is the truth follows from everything that was
+    published, also if somebody else had the lease meanwhile and came to nothing. A machine that was switched off may
+    have lost what it had confirmed, whereas the store has it: after a restart of the machine only what was published
+    completely is used.
     """
     if not lease.path:
+        if marker and any(marker.paths):
+            return (
+                Verdict.REFUSE,
+                f"the store knows nothing of {marker.paths[-1]}, its last copy: is it the right store?",
+            )
         if present:
             return Verdict.USE, "nothing was ever published"
-        if marker and marker.databases:
-            return Verdict.REFUSE, "its databases are gone, and the store knows nothing of them: is it the right store?"
         return Verdict.NEW, "nothing was ever published"
     if not present:
         return Verdict.RESTORE, "there is nothing here"
     if marker is None:
         return Verdict.REPLACE, "what is here follows from nothing that is known"
-    if marker.epoch != lease.epoch - 1:
-        return (
-            Verdict.REPLACE,
-            f"somebody had it after this machine (epoch {marker.epoch} here, {lease.epoch - 1} there)",
-        )
+    if marker.epoch >= lease.epoch:
+        return Verdict.REPLACE, f"what is here follows from another store (epoch {marker.epoch} of {lease.epoch})"
     if lease.path not in marker.paths:
-        return Verdict.REPLACE, f"what is here follows from {'/'.join(marker.paths)}, and the truth is {lease.path}"
+        return Verdict.REPLACE, f"what is here follows from {marker.paths[-1] or 'nothing'}; the truth is {lease.path}"
     if not marker.clean and marker.boot != boot:
         return Verdict.REPLACE, "the machine went down while it was written"
     missing = set(marker.databases) - set(present)
     if missing:
         return Verdict.REPLACE, f"{', '.join(sorted(missing))} is gone"
-    return Verdict.USE, "nobody had it since"
+    return Verdict.USE, "nobody published anything since"

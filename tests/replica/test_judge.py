@@ -34,10 +34,12 @@ def test_databases_that_were_here_before_are_taken_as_they_are() -> None:
 def test_a_store_that_knows_nothing_of_what_is_gone_is_the_wrong_one() -> None:
     """A tenant that had databases never starts without them."""
     assert verdict(replace(LEASE, epoch=1, path=""), OURS) is Verdict.REFUSE
+    assert verdict(replace(LEASE, epoch=1, path=""), OURS, "db") is Verdict.REFUSE  # it may be an old one
 
 
 def test_what_nobody_had_since_is_used() -> None:
-    """Also after a crash, and after one between the two steps of a publication."""
+    """Also after a crash, after one between the two steps of a publication, and if somebody else tried in vain."""
+    assert verdict(replace(LEASE, epoch=9), OURS, "db") is Verdict.USE
     assert verdict(LEASE, OURS, "db") is Verdict.USE
     assert verdict(LEASE, replace(OURS, clean=False), "db") is Verdict.USE
     assert verdict(LEASE, replace(OURS, paths=("e5.1", "e6.1")), "db") is Verdict.USE
@@ -53,8 +55,8 @@ def test_nothing_here_means_that_it_comes_from_the_store() -> None:
     "marker",
     [
         None,
-        replace(OURS, epoch=5),  # somebody had it meanwhile
         replace(OURS, epoch=7),  # of another store, or of a copied disk
+        replace(OURS, epoch=5, paths=("e5.1",)),  # somebody had it meanwhile
         replace(OURS, paths=("e6.2",)),
         replace(OURS, clean=False, boot="the last one"),  # the machine went down
         replace(OURS, databases=("db", "queue")),  # one of them is gone
