@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from atcgen.system.store import Entry, StoreError
+from atcgen.system.store import Entry
 from atcgen.system.tree import Stat, stays_inside
 
 _VERSION = re.compile(r"e([1-9]\d*)\.(\d+)")
@@ -95,7 +95,7 @@ class Manifest:
 
     @classmethod
     def from_bytes(cls, body: bytes, version: Version) -> Manifest:
-        """From the store. Raises `StoreError` when anything is wrong: restored, it could write anywhere."""
+        """From the store. Raises `ValueError` when anything is wrong: restored, it could write anywhere."""
         try:
             said = json.loads(gzip.decompress(body))
             files = {name: _file(values) for name, values in said["files"].items()}
@@ -122,7 +122,7 @@ class Manifest:
             RecursionError,
             zlib.error,
         ) as problem:
-            raise StoreError(f"the list of files {version} is damaged: {problem}") from None
+            raise ValueError(str(problem)) from None
         return manifest
 
     def below(self, wanted: Collection[str]) -> Manifest:
@@ -207,14 +207,11 @@ def next_version(epoch: int, now: float, last: Version | None) -> Version:
 
 def ends_after(ends: Iterable[Version], last: Version | None, epoch: int, oldest: float) -> tuple[Version, ...]:
     """With which version each epoch before this one ended, but what was over at a time long ago."""
-    known = {*ends, last} if last and last.epoch < epoch else {*ends}
-    known.discard(None)
-    newer = sorted(each for each in known if each)
-    return tuple(each for each, after in zip(newer, [*newer[1:], None], strict=True) if _is_needed(after, oldest))
-
-
-def _is_needed(after: Version | None, oldest: float) -> bool:
-    return after is None or after.taken >= oldest * 1000
+    known = sorted({*ends, *([last] if last and last.epoch < epoch else [])})
+    followers = [*known[1:], None]
+    return tuple(
+        each for each, after in zip(known, followers, strict=False) if after is None or after.taken >= oldest * 1000
+    )
 
 
 # Which are the truth

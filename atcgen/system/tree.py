@@ -134,6 +134,18 @@ def move_into(source: Path, target: Path, kept: Collection[Path] = ()) -> None:
         else:
             each.rename(other)
     if not holds_kept:
-        found = source.stat()
-        target.chmod(stat.S_IMODE(found.st_mode))
+        treat_as(target, source.stat())
         source.rmdir()
+
+
+def treat_as(path: Path, found: os.stat_result) -> None:
+    """Give a path the owner and the mode of another one."""
+    there = path.stat()
+    if (there.st_uid, there.st_gid) != (found.st_uid, found.st_gid):
+        os.chown(path, found.st_uid, found.st_gid)
+    path.chmod(stat.S_IMODE(found.st_mode))
+
+
+def is_empty(directory: Path) -> bool:
+    """Is it a directory with nothing in it?"""
+    return directory.is_dir() and not directory.is_symlink() and not any(directory.iterdir())
