@@ -44,6 +44,7 @@ class Filing:
         self._former: Manifest | None = None  # what the lease points to, as far as it is known
         self._read: dict[str, tuple[File, int]] = {}  # by name: what was read, and when, in nanoseconds
         self._blobs: dict[str, str] = {}  # by digest: where contents are that were sent in this epoch
+        self._sending: dict[str, asyncio.Lock] = {}  # by digest, so that the same content is sent once
         self._epoch = 0
         self._wrote = False  # since the disk was last flushed
         self._lock = asyncio.Lock()  # one round at a time
@@ -186,6 +187,7 @@ class Filing:
         known = {each.digest: each.blob for each in self._former.files.values()} if self._former else {}
         known |= self._blobs
         found = await asyncio.to_thread(self._unchanged, tree, known)
+        self._sending = {}
         left = iter([name for name in sorted(tree.files) if name not in found])
         results = await asyncio.gather(
             *(self._work(holder, left, tree, known, found) for _ in range(_AT_ONCE)), return_exceptions=True
@@ -225,11 +227,11 @@ class Filing:
             read_at = time.time_ns()
             try:
                 digest, stat = await asyncio.to_thread(digest_of, path)
-                blob = known.get(digest, "")
-                if not blob:
-                    blob = f"{holder.lease.epoch}/{digest}"
-                    await self.site.store.put_file(f"{prefix_of(self.plan)}/blobs/{blob}", path, digest)
-                    self._blobs[digest] = known[digest] = blob
+                async with self._sending.setdefault(digest, asyncio.Lock()):
+                    if digest not in known:
+                        blob = f"{holder.lease.epoch}/{digest}"
+                        await self.site.store.put_file(f"{prefix_of(self.plan)}/blobs/{blob}", path, digest)
+                        self._blobs[digest] = known[digest] = blob
             except Changed:
                 continue
             except FileNotFoundError:
@@ -237,7 +239,7 @@ class Filing:
             except OSError as problem:
                 tree.left_out.append(f"{name} cannot be read: {problem.strerror}")
                 return None
-            file = File(stat.size, stat.mtime_ns, stat.mode, blob)
+            file = File(stat.size, stat.mtime_ns, stat.mode, known[digest])
             self._read[name] = file, read_at
             return file
         return self._former.files.get(name) if self._former else None
