@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 import stat
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -517,6 +518,53 @@ def test_a_list_that_is_lost_is_made_anew(machines: Machines) -> None:
         await Filing(a.plan, a.site).copy(holder)
         await b.restore()
         assert b.all() == a.all()
+
+    run(scenario())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_files_belong_to_the_user_of_the_tenant(machines: Machines) -> None:
+    """Whoever they belonged to; bits of the mode that a change of owner takes are there."""
+    a, b = machines("a"), machines("b")
+    nobody = pwd.getpwnam("nobody")
+
+    async def scenario() -> None:
+        a.write("storage/deep/a", "one", mode=0o4755)
+        a.write("uploads/images/b", "two")
+        (a.directory / "storage/link").symlink_to("deep")
+        await a.filing.copy(await a.claim())
+        b.plan = replace(b.plan, unix_user="nobody")
+        b.filing.plan = b.plan
+        await b.restore()
+        assert b.all() == a.all()
+        for each in ("storage", "storage/deep", "storage/deep/a", "storage/link", "uploads", "uploads/images/b"):
+            assert (b.directory / each).lstat().st_uid == nobody.pw_uid, each
+
+    run(scenario())
+
+
+def test_a_tenant_without_any_database_has_its_files(machines: Machines) -> None:
+    """On another machine, and on its own, where those that are here are the newest."""
+    a, b = machines("a"), machines("b")
+
+    async def claim_and_settle(here: Here, content: str) -> dict[str, tuple[object, ...]]:
+        custodian = Custodian(here.plan, here.site, lambda _: None)
+        await custodian.claim()
+        found = here.all()
+        here.write("storage/a", content, time.time_ns())
+        await custodian.settle(5)
+        assert custodian.holder is None
+        return found
+
+    async def scenario() -> None:
+        await claim_and_settle(a, "of a")
+        there = await claim_and_settle(b, "of b, later")
+        assert there["storage/a"][3] == b"of a"
+        there = await claim_and_settle(a, "of a again")
+        assert there["storage/a"][3] == b"of b, later"
+        a.write("storage/b", "nobody had it since")
+        there = await claim_and_settle(a, "")
+        assert (there["storage/a"][3], "storage/b" in there) == (b"of a again", True)
 
     run(scenario())
 
