@@ -141,14 +141,15 @@ class Filing:
     async def _copy(self, holder: Holder) -> None:
         await self._know(holder)
         began = time.time()
+        roots = roots_of(self.plan)  # an edit may change them meanwhile
         names = [str(Path(each).relative_to(self.plan.directory)) for each in self.plan.databases]
-        tree = await asyncio.to_thread(look_through, Path(self.plan.directory), roots_of(self.plan), names)
+        tree = await asyncio.to_thread(look_through, Path(self.plan.directory), roots, names)
         former = self._former
         found = await self._send(holder, tree)
         self._say(tree)
         manifest = Manifest(
             files.next_version(holder.lease.epoch, began, Version.parse(holder.lease.files)),
-            tuple(sorted(roots_of(self.plan))),
+            tuple(sorted(roots)),
             found,
             tree.directories,
             tree.links,

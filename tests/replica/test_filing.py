@@ -182,7 +182,8 @@ def run(work: Awaitable[None]) -> None:
     """One scenario."""
 
     async def scenario() -> None:
-        await work
+        async with asyncio.timeout(60):
+            await work
 
     asyncio.run(scenario())
 
@@ -232,8 +233,8 @@ def test_what_is_no_file_of_the_tenant_is_left_out(machines: Machines) -> None:
         a.write("storage/deep/.restoring-x", "a file")
         for name, target in (("out", "../db.sqlite3"), ("abs", "/etc/passwd"), ("round", "deep/../../db.sqlite3")):
             (a.directory / "storage" / name).symlink_to(target)
-        (a.directory / "storage/inner").symlink_to("deep")
-        (a.directory / "storage/deep/trick").symlink_to("../inner/../../db.sqlite3")
+        (a.directory / "storage/deep/inner").symlink_to("..")
+        (a.directory / "storage/trick").symlink_to("deep/inner/../db.sqlite3")  # inside by its words alone
         os.mkfifo(a.directory / "storage/pipe")
         await a.filing.copy(await a.claim())
         await (await a.claim()).release({}, time.time())
@@ -241,7 +242,7 @@ def test_what_is_no_file_of_the_tenant_is_left_out(machines: Machines) -> None:
 
     run(scenario())
     assert set(b.all()) == {
-        "storage", "storage/deep", "storage/inner", "storage/main.sqlite3-note", "storage/deep/.restoring-x",
+        "storage", "storage/deep", "storage/deep/inner", "storage/main.sqlite3-note", "storage/deep/.restoring-x",
     }  # fmt: skip
     assert len(a.filing._left_out) == 5
 
@@ -346,6 +347,30 @@ def test_what_a_former_owner_writes_late_is_harmless(machines: Machines) -> None
         assert [each.epoch for each in found] == [1, 2]
         assert await fetching.version_at(c.site, c.plan, holder.lease, moment, 2) == found[1]
         assert await fetching.version_at(c.site, c.plan, holder.lease, moment, 1) == found[0]
+
+    run(scenario())
+
+
+def test_what_a_former_owner_deletes_late_is_harmless(machines: Machines) -> None:
+    """It found a content that nobody named, and the present owner sends the same one: to a place of its own."""
+    a, b, c = machines("a"), machines("b"), machines("c")
+
+    async def scenario() -> None:
+        former = await a.claim()
+        for number, content in enumerate(("one", "two")):
+            a.write("storage/a", content, OLD + number)
+            await a.filing.copy(former)
+        seen = [each.key for each in await a.store.entries(f"{fetching.prefix_of(a.plan)}/blobs")]
+        unnamed = [each for each in seen if each.endswith(_digest("one"))]
+        assert len(unnamed) == 1
+        holder = await b.claim(late=True)
+        await b.restore()
+        b.write("storage/b", "one")
+        await b.filing.copy(holder)
+        await a.store.delete(unnamed)
+        await c.restore()
+        assert (c.read("storage/a"), c.read("storage/b")) == ("two", "one")
+        assert b.store.sent == ["b"]
 
     run(scenario())
 
