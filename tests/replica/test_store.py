@@ -529,7 +529,7 @@ def test_a_large_file_is_not_held_in_memory(place: Place, tmp_path: Path) -> Non
         "    await store.put_file('a', Path(sys.argv[3]), sys.argv[4])\n"
         "    assert await store.get_file('a', Path(sys.argv[3] + '.back')) == sys.argv[4]\n"
         "asyncio.run(both())\n"
-        "print(int(re.search('VmHWM: *\\\\t*([0-9]+)', Path('/proc/self/status').read_text())[1]) // 1024)\n"
+        "print(int(re.search('VmHWM:\\s*([0-9]+)', Path('/proc/self/status').read_text())[1]) // 1024)\n"
     )
     with open(tmp_path / "a", "w+b") as file:
         file.truncate(200 << 20)
