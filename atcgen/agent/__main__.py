@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from atcgen.agent import observe
 from atcgen.agent.apply import Applier
@@ -20,6 +21,9 @@ from atcgen.agent.shutdown import dismiss_the_rest, shut_down
 from atcgen.agent.watch import watch
 from atcgen.compiler.plan import load
 from atcgen.system.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from atcgen.replica.site import Vault
 
 log = logging.getLogger("atc.agent")
 
@@ -46,6 +50,8 @@ async def run(current: Path) -> None:
     desk = await serve(control_socket(plan.paths.control_socket), lambda request: control(service, applier, request))
     service.tasks.start(observe.watch_idleness(service))
     service.tasks.start(_notice_the_end_of_supervisord(done))
+    if service.site:
+        service.tasks.start(_keep_drilling(service, service.site))
     observer = watch(Path(plan.base) / Path(plan.file).name, lambda: service.tasks.start(applier.apply()))
     service.tasks.start(applier.apply())  # what was edited while no agent watched
     log.info("agent.ready tenants=%d", len(service.keepers))
@@ -57,6 +63,18 @@ async def run(current: Path) -> None:
     desk.close()
     if ending.is_set():
         dismiss_the_rest(service)
+
+
+async def _keep_drilling(service: Service, vault: Vault) -> None:
+    from atcgen.replica.drill import keep_drilling  # noqa: PLC0415 - only those who copy need it
+
+    paths = service.plan.paths
+    await keep_drilling(
+        vault,
+        lambda: [each.custodian for each in service.keepers.values() if each.custodian],
+        Path(paths.drill),
+        Path(paths.tmp),
+    )
 
 
 async def _notice_the_end_of_supervisord(done: asyncio.Event) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -15,6 +16,7 @@ from atcgen.agent.http import Answer, Request, as_json
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.service import Service
+from atcgen.compiler.plan import Plan
 from atcgen.errors import AtcError
 
 _SETTLED = frozenset({State.READY, State.FAILED, State.STOPPED})
@@ -37,6 +39,7 @@ def control_socket(path: str) -> socket.socket:
 async def control(service: Service, applier: Applier, request: Request) -> Answer:
     """Answer one question: GET /status, or POST /start, /stop, /restart with the tenant's id as the body."""
     if request.method == "GET" and request.target == "/status":
+        await asyncio.gather(*(each.custodian.measure() for each in service.keepers.values() if each.custodian))
         return as_json(200, status(service, applier))
     if request.method == "POST" and request.target == "/rewind":
         return await _rewind(service, request)
@@ -56,8 +59,18 @@ def status(service: Service, applier: Applier) -> dict[str, object]:
     return {
         "file": str(Path(service.plan.base, Path(service.plan.file).name)),
         "problem": applier.problem,
+        "store": service.plan.store.url,
+        "drill": _last_drill(service.plan),
         "tenants": [_described(each) for each in service.keepers.values()],
     }
+
+
+def _last_drill(plan: Plan) -> dict[str, object] | None:
+    try:
+        said: dict[str, object] = json.loads(Path(plan.paths.drill).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return said
 
 
 def _described(keeper: Keeper) -> dict[str, object]:

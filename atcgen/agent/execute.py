@@ -87,8 +87,6 @@ async def boot(keeper: Keeper, slot: int, machine: Machine) -> life.Event:
         try:
             make_tenant_directories(plan, machine.worker_user)
             await _spawn(keeper, slot, machine.supervisor)
-            if keeper.custodian:
-                keeper.custodian.protect()
         except _TROUBLE as problem:  # whatever it is, those who wait must hear of it
             return life.Faulted(machine.clock(), slot, f"could not be started: {problem}")
         reason = await wait_until_ready(
@@ -97,6 +95,8 @@ async def boot(keeper: Keeper, slot: int, machine: Machine) -> life.Event:
     if reason:
         return life.Faulted(machine.clock(), slot, explained(keeper, slot, reason))
     _treat_as_others(keeper, slot)
+    if keeper.custodian:
+        keeper.custodian.protect()  # not earlier: two programs that begin at once keep each other waiting
     return life.Probed(machine.clock(), slot)
 
 

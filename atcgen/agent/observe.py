@@ -10,7 +10,6 @@ import time
 import xmlrpc.client
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from atcgen.agent import lifecycle as life
 from atcgen.agent.execute import explained
@@ -22,9 +21,6 @@ from atcgen.errors import Unavailable
 from atcgen.system.connections import Connections
 from atcgen.system.logs import rotate_nginx_logs
 from atcgen.system.processes import lives
-
-if TYPE_CHECKING:
-    from atcgen.replica.custodian import Custodian
 
 log = logging.getLogger("atc.agent")
 
@@ -82,7 +78,10 @@ def _ended(service: Service, keeper: Keeper, slot: int, pid: int, *, expected: b
     if slot == PREPARE_SLOT:
         if expected:
             service.feed(keeper, life.Prepared(now))
-        elif keeper.tenant.state is State.PREPARING:
+            return
+        if keeper.custodian:
+            keeper.custodian.suspect()
+        if keeper.tenant.state is State.PREPARING:
             reason = explained(keeper, slot, "prepare failed")
             service.feed(keeper, life.Faulted(now, keeper.tenant.slot, reason))
         return
@@ -116,9 +115,9 @@ async def resume(service: Service) -> None:
             service.own_pids[each.group, each.name] = each.pid
         else:
             _learn(service, keeper, int(each.name), each.pid)
+    # At once: a store that does not answer takes seconds to say so.
+    await asyncio.gather(*(_resume_custody(each, replicas) for each in service.keepers.values()))
     for keeper in service.keepers.values():
-        if keeper.custodian:
-            await _resume_custody(keeper, keeper.custodian, replicas.get(keeper.custodian.backup.program, 0))
         if keeper.pids:
             _resume(service, keeper, set(keeper.pids))
         elif keeper.plan.eager:
@@ -127,8 +126,11 @@ async def resume(service: Service) -> None:
             keeper.unlink()
 
 
-async def _resume_custody(keeper: Keeper, custodian: Custodian, pid: int) -> None:
-    await custodian.resume(pid)
+async def _resume_custody(keeper: Keeper, replicas: dict[str, int]) -> None:
+    custodian = keeper.custodian
+    if custodian is None:
+        return
+    await custodian.resume(replicas.get(custodian.backup.program, 0), is_awake=bool(keeper.pids))
     if keeper.pids:
         custodian.protect()
     else:

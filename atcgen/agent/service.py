@@ -149,6 +149,9 @@ class Service:
             _report(before, keeper.tenant)
         for command in commands:
             self._run(keeper, command)
+        self._let_go_if_down(keeper)
+
+    def _let_go_if_down(self, keeper: Keeper) -> None:
         if keeper.custodian and not keeper.pids and keeper.tenant.state in (State.STOPPED, State.FAILED):
             keeper.custodian.let_go()
 
@@ -177,6 +180,8 @@ class Service:
         event = await execute.prepare(keeper, self.machine)
         if event:
             self.feed(keeper, event)
+        else:  # it may have been stopped while its databases were claimed
+            self._let_go_if_down(keeper)
         if isinstance(event, life.Faulted):
             await execute.end_prepare(keeper, self.machine)
 

@@ -61,7 +61,7 @@ async def shut_down(service: Service) -> None:
 
 async def _settle(custodians: list[Custodian], within: float) -> None:
     """Copy the last of every tenant at once. What does not get there in time is still here, and is known to be."""
-    works = [asyncio.ensure_future(each.settle(within)) for each in custodians]
+    works = [asyncio.ensure_future(each.settle(within, whoever_wants=True)) for each in custodians]
     if works:
         await asyncio.wait(works, timeout=max(0.5, within))
     for custodian, work in zip(custodians, works, strict=True):

@@ -23,6 +23,7 @@ _COMMANDS = {
     "restart": "atcgen.cli.control:restart",
     "logs": "atcgen.cli.control:logs",
     "backup": "atcgen.cli.backup",
+    "tenant": "atcgen.cli.tenant",
     "schema": "atcgen.cli.schema",
     "store": "atcgen.cli.store",
     "reference": "atcgen.cli.reference",

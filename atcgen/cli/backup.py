@@ -24,6 +24,7 @@ from atcgen.replica.lease import Lease
 from atcgen.replica.restoring import Moment, Progress, restore_moment
 from atcgen.replica.site import Vault, vault
 from atcgen.system.agent import ask
+from atcgen.system.sqlite import adopt as adopt_database
 from atcgen.system.sqlite import problem_of
 
 
@@ -120,6 +121,28 @@ def restore(
     directory.mkdir(parents=True, exist_ok=True)
     for each in asyncio.run(_restore_all(store, found, moment, version, directory)):
         click.echo(f"{each}: restored")
+
+
+@command.command("adopt")
+@click.argument("tenant")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@running_options
+def adopt(tenant: str, files: tuple[Path, ...], file: Path | None, state: Path | None) -> None:
+    """Take databases that exist elsewhere as those of a TENANT that has none; they may be in use, and stay."""
+    plan, found = _tenant(home_of(file, state), tenant)
+    directory = _room_for(plan, found.id)
+    names = [str(Path(each).relative_to(directory)) for each in found.databases]
+    targets = dict(zip(names, files, strict=False)) if len(names) == 1 else {each.name: each for each in files}
+    if len(files) > len(names) or set(targets) - set(names):
+        raise Unavailable(f"the databases of {found.id} are called {', '.join(names)}", hint="`databases` names them")
+    lease = asyncio.run(
+        vault(plan.store, os.environ).store.get(f"{found.backup.key if found.backup else ''}/lease.json")
+    )
+    if lease is not None:
+        raise Unavailable(f"{found.id} has copies in the store already", hint="atc backup list shows them")
+    for name, source in targets.items():
+        adopt_database(source, directory / name)
+        click.echo(f"{directory / name}: adopted; it is copied from the next start on")
 
 
 def when(text: str) -> datetime:

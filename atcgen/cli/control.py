@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,19 @@ def status(file: Path | None, state: Path | None, as_json: bool) -> None:
         click.echo(json.dumps(said, indent=2))
         return
     print_tenants(said["tenants"], lambda each: str(each["id"]))
+    for line in _about_copies(said):
+        click.echo(line)
     if said["problem"]:
         click.echo(f"atc.yml is not what runs:\n{said['problem']}", err=True)
+
+
+def _about_copies(said: dict[str, Any]) -> Iterator[str]:
+    if not said["store"]:
+        yield "databases are on this machine only; storage.replica says where they are copied"
+    elif said["drill"]:
+        drill = said["drill"]
+        result = f"FAILED: {drill['problem']}" if drill["problem"] else "went well"
+        yield f"last restore on trial: {drill['tenant']}, {_ago(drill['at'])}, {result}"
 
 
 def print_tenants(tenants: list[dict[str, Any]], name: Callable[[dict[str, Any]], str]) -> None:

@@ -25,6 +25,7 @@ def state_paths(state: str) -> Paths:
         events=f"{run}/events",
         supervisor_socket=f"{run}/supervisor.sock",
         supervisor_pid=f"{run}/supervisor.pid",
+        drill=f"{state}/drill.json",
     )
 
 

@@ -59,6 +59,8 @@ class StorePlan:
     endpoint: str
     region: str
     lease: float  # seconds
+    grace: float
+    drill: float  # seconds between restores on trial; 0 is never
 
     @property
     def directories(self) -> tuple[str, ...]:
@@ -226,6 +228,7 @@ class Paths:
     events: str  # a named pipe
     supervisor_socket: str
     supervisor_pid: str
+    drill: str  # how the last restore on trial went
 
 
 @dataclass(frozen=True)

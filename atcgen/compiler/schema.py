@@ -230,6 +230,15 @@ class Storage(Section):
         description="How long a machine that went silent keeps its tenants' databases; it says that it is there three "
         "times as often, which costs a request per tenant that is awake.",
     )
+    grace: Duration = Field(
+        30 * DAY, ge=0, le=3650 * DAY, description="How long the copies of a deleted tenant are kept all the same."
+    )
+    drill: Duration = Field(
+        DAY,
+        ge=0,
+        le=30 * DAY,
+        description="How often one tenant, chosen by lot, is restored to a scratch directory and checked; 0 is never.",
+    )
 
 
 class Backup(Section):

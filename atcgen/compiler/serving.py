@@ -16,7 +16,7 @@ _EVERYBODY = ("0.0.0.0/0", "::/0")
 _NGINX_LEVELS = {"debug": "info", "info": "warn", "warn": "warn", "error": "error"}
 _SUPERVISOR_LEVELS = {"debug": "debug", "info": "info", "warn": "warn", "error": "error"}
 _KEEPALIVE_MIN_TIMEOUT = 5_000  # hot enough for any client that is about to send on an idle connection
-_POOL_LIFETIME = 5_000
+_POOL_LIFETIME = 400  # milliseconds; after a restart, for so long the old process may still answer
 _UNPRIVILEGED = ("www-data", "nginx", "nobody")
 _OWN_PAGES = ("starting.html", "starting.txt", "failed.html", "failed.txt", "404.html", "413.html", "502.html")
 

@@ -31,13 +31,15 @@ def store_plan(storage: Storage, host: Host) -> StorePlan:
         return interpolate.expand(text, {}, host.environ) if text else host.environ.get(variable, "")
 
     if not storage.replica:
-        return StorePlan("", "", "", storage.lease)
+        return StorePlan("", "", "", storage.lease, storage.grace, storage.drill)
     url = interpolate.expand(storage.replica, {}, host.environ)
     if url.startswith(_FILE):
         directory = re.sub(r"^/*(?=/)", "", url.removeprefix(_FILE))
-        return StorePlan(f"file://{absolute(host.base, directory)}", "", "", storage.lease)
+        return StorePlan(
+            f"file://{absolute(host.base, directory)}", "", "", storage.lease, storage.grace, storage.drill
+        )
     endpoint, region = given(storage.endpoint, "AWS_ENDPOINT_URL_S3"), given(storage.region, "AWS_REGION")
-    return StorePlan(url.rstrip("/"), endpoint, region, storage.lease)
+    return StorePlan(url.rstrip("/"), endpoint, region, storage.lease, storage.grace, storage.drill)
 
 
 def backup_plan(program: str, backup: Backup, paths: Paths) -> BackupPlan:

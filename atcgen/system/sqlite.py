@@ -6,6 +6,7 @@ Everything here is for a database that nobody else has open; Litestream counts a
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
@@ -56,6 +57,28 @@ def problem_of(path: Path, *, thorough: bool = False) -> str:
     except sqlite3.Error as problem:
         return str(problem)
     return "" if said == "ok" else str(said)
+
+
+def adopt(source: Path, target: Path) -> None:
+    """Make a copy of a database that may be in use, whole or not at all; nothing may be at `target`.
+
+    Raises `NotCheckpointed` for what is no database.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f".adopting-{target.name}")
+    remove_companions(fresh)
+    fresh.unlink(missing_ok=True)
+    try:
+        with closing(_connect(source)) as old, closing(sqlite3.connect(fresh)) as new:
+            old.backup(new)
+    except sqlite3.Error as problem:
+        fresh.unlink(missing_ok=True)
+        raise NotCheckpointed(f"{source} is no database: {problem}") from None
+    shutil.copystat(source, fresh)
+    flush(fresh)
+    os.link(fresh, target)
+    fresh.unlink()
+    flush(target.parent)
 
 
 def same_pages(one: Path, other: Path) -> bool:

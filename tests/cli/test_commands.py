@@ -166,6 +166,7 @@ def test_help_lists_every_command_and_none_that_is_internal(atc: Atc) -> None:
     said = atc("--help").stdout
 
     commands = [
+        "backup",
         "build",
         "check",
         "diff",
@@ -178,6 +179,7 @@ def test_help_lists_every_command_and_none_that_is_internal(atc: Atc) -> None:
         "start",
         "status",
         "stop",
+        "tenant",
     ]
     listed = [line.split()[0] for line in said.partition("Commands:")[2].splitlines() if line.strip()]
     assert sorted(listed) == commands

@@ -620,8 +620,7 @@ def test_a_claim_that_was_killed_gives_back_what_it_had(machines: Machines, monk
         claiming._renewing.cancel()
 
         resumed = Custodian(b.plan, b.site, lambda _: None)
-        await resumed.resume(0)
-        assert resumed.holder
+        await resumed.resume(0, is_awake=False)
         resumed.suspect()
         await resumed.settle(5)
         assert resumed.holder is None

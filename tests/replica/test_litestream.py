@@ -74,7 +74,7 @@ def test_a_configuration() -> None:
     assert yaml.safe_load(configuration(sources, socket="/s", sync_interval=0.25)) == {
         "socket": {"enabled": True, "path": "/s", "permissions": 0o600},
         "shutdown-sync-timeout": "10000ms",
-        "levels": [{"interval": "3600000ms"}],
+        "levels": [{"interval": "60000ms"}],
         "l0-retention-check-interval": "3600000ms",
         "snapshot": {"interval": "86400000ms", "retention": "86400000ms"},
         "dbs": [
@@ -142,7 +142,7 @@ def test_it_takes_what_it_is_told(world: World, database: Path) -> None:
 
     log = litestream.log.read_text()
     assert "sync-interval=250ms" in log
-    assert "level=1 interval=1h0m0s" in log
+    assert "level=1 interval=1m0s" in log
     assert "level=9 interval=24h0m0s" in log
     assert "level=2" not in log
     assert 'msg="starting L0 retention monitor" system=store interval=1h0m0s' in log

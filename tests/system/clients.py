@@ -49,22 +49,10 @@ class Hammering:
     def _go_on(self, keeps: bool) -> None:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
         while not self._done.is_set():
-            is_reused = connection.sock is not None
-            try:
-                status = self._ask(connection)
-            except (OSError, HTTPException) as problem:
-                connection.close()
-                if not (is_reused or self.patient):
-                    self._failed(0, repr(problem))
-                    continue
-                with self._lock:
-                    self.repeated += 1
-                try:
-                    status = self._ask(connection)
-                except (OSError, HTTPException) as again:
-                    connection.close()
-                    self._failed(0, repr(again))
-                    continue
+            repeats = (connection.sock is not None) + self.patient
+            status = self._insist(connection, repeats)
+            if status is None:
+                continue
             if status != 200:
                 self._failed(status, "")
             with self._lock:
@@ -73,6 +61,20 @@ class Hammering:
                 connection.close()
         with suppress(OSError):
             connection.close()
+
+    def _insist(self, connection: HTTPConnection, repeats: int) -> int | None:
+        """The status of an answer, None when there was none after so many repeats."""
+        while True:
+            try:
+                return self._ask(connection)
+            except (OSError, HTTPException) as problem:
+                connection.close()
+                if not repeats:
+                    self._failed(0, repr(problem))
+                    return None
+            repeats -= 1
+            with self._lock:
+                self.repeated += 1
 
     def _ask(self, connection: HTTPConnection) -> int:
         connection.request("GET", self.path)
