@@ -17,6 +17,9 @@ from atcgen.compiler.plan import Plan, TenantPlan, load
 from atcgen.errors import AtcError, Unavailable
 from atcgen.replica import history
 from atcgen.replica.attachment import databases_here
+from atcgen.replica.fetching import current, fetched, in_the_way, truths, version_at
+from atcgen.replica.fetching import verify as verify_files
+from atcgen.replica.files import Version
 from atcgen.replica.lease import Lease
 from atcgen.replica.restoring import Moment, Progress, restore_moment
 from atcgen.replica.site import Vault, vault
@@ -27,7 +30,7 @@ from atcgen.system.sqlite import problem_of
 
 @click.group("backup")
 def command() -> None:
-    """Look at the copies of a tenant's databases, and restore them."""
+    """Look at the copies of a tenant's databases and files, and restore them."""
 
 
 @command.command("list")
@@ -37,16 +40,22 @@ def command() -> None:
 def list_(tenant: str, file: Path | None, state: Path | None, as_json: bool) -> None:
     """Say from when to when a TENANT can be restored; any second between is there."""
     plan, found = _tenant(home_of(file, state), tenant)
-    lease, past = asyncio.run(_past(vault(plan.store, os.environ), found))
+    store = vault(plan.store, os.environ)
+    lease, past = asyncio.run(_past(store, found))
+    states = [datetime.fromtimestamp(each.taken / 1000, UTC) for each in asyncio.run(truths(store, found, lease))]
     if as_json:
         chapters = [{**vars(each), "begun": each.begun.isoformat(), "ended": _iso(each.ended)} for each in past]
-        click.echo(json.dumps({"epoch": lease.epoch, "held_by": lease.holder if lease.held else "", "past": chapters}))
+        said = {"epoch": lease.epoch, "held_by": lease.holder if lease.held else "", "past": chapters}
+        click.echo(json.dumps(said | {"files": [each.isoformat() for each in states]}))
         return
     click.echo(f"{found.id}: {'held by ' + lease.holder if lease.held else 'at rest'}")
     for each in past:
         ended = f"{each.ended:%Y-%m-%d %H:%M:%S}" if each.ended else "now" + 16 * " "
         truth = "  latest" if each.is_truth else ""
         click.echo(f"{each.begun:%Y-%m-%d %H:%M:%S} - {ended} UTC  {each.size / 1024:9.1f} KB  {each.path}{truth}")
+    if states:
+        first, last = (f"{each:%Y-%m-%d %H:%M:%S}" for each in (states[0], states[-1]))
+        click.echo(f"{first} - {last} UTC  files, {len(states)} state{'s' if len(states) > 1 else ''}")
 
 
 @command.command("verify")
@@ -54,13 +63,16 @@ def list_(tenant: str, file: Path | None, state: Path | None, as_json: bool) -> 
 @running_options
 @json_option
 def verify(tenant: str, file: Path | None, state: Path | None, as_json: bool) -> None:
-    """Restore the latest copy of a TENANT to a scratch directory and check it."""
+    """Restore the latest copy of a TENANT to a scratch directory and check it, and the content of every file."""
     plan, found = _tenant(home_of(file, state), tenant)
     store = vault(plan.store, os.environ)
     lease, _ = asyncio.run(_past(store, found))
     with tempfile.TemporaryDirectory(prefix="atc-verify-") as scratch:
         made = _restore(store, found, Moment(lease.path), Path(scratch))
         said = {each.name: problem_of(each, thorough=True) or "ok" for each in made}
+        if version := current(lease):
+            manifest, problems = asyncio.run(verify_files(store, found, version, Path(scratch)))
+            said |= dict.fromkeys(manifest.roots, "ok") | problems
     if as_json:
         click.echo(json.dumps(said))
     else:
@@ -88,7 +100,7 @@ def restore(
     file: Path | None,
     state: Path | None,
 ) -> None:
-    """Restore the databases of a TENANT: the latest state, or that of a time within the retention."""
+    """Restore the databases and files of a TENANT: the latest state, or that of a time within the retention."""
     if sum((target is not None, other is not None, in_place)) != 1:
         raise click.UsageError("say where to: one of --to, --as and --in-place")
     home = home_of(file, state)
@@ -105,7 +117,9 @@ def restore(
     lease, _ = asyncio.run(_past(store, found))
     moment = asyncio.run(_moment(store, found, lease, when(at) if at else None, txid))
     directory = target if target is not None else _room_for(plan, other or "")
-    for each in _restore(store, found, moment, directory):
+    version = asyncio.run(version_at(store, found, lease, when(at) if at else None, history.epoch_of(moment.path)))
+    directory.mkdir(parents=True, exist_ok=True)
+    for each in asyncio.run(_restore_all(store, found, moment, version, directory)):
         click.echo(f"{each}: restored")
 
 
@@ -167,6 +181,21 @@ async def _moment(store: Vault, plan: TenantPlan, lease: Lease, at: datetime | N
 def _restore(store: Vault, plan: TenantPlan, moment: Moment, directory: Path) -> list[Path]:
     directory.mkdir(parents=True, exist_ok=True)
     return asyncio.run(restore_moment(store, plan, moment, directory, Progress()))
+
+
+async def _restore_all(
+    store: Vault, plan: TenantPlan, moment: Moment, version: Version | None, directory: Path
+) -> list[Path]:
+    """Databases and files: all of them, or none."""
+    if version is None:
+        return await restore_moment(store, plan, moment, directory, Progress())
+    async with fetched(store, plan, version, directory, Progress()) as files:
+        there = in_the_way(directory, files.manifest)
+        if there:
+            raise AtcError(f"{directory / there[0]} exists already", hint="restore to an empty directory, or in place")
+        made = await restore_moment(store, plan, moment, directory, Progress())
+        files.place(directory)
+        return [*made, *(directory / each for each in files.manifest.roots if (directory / each).exists())]
 
 
 def _room_for(plan: Plan, name: str) -> Path:

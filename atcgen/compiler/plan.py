@@ -76,6 +76,7 @@ class BackupPlan:
     directory: str  # below the run directory: its configuration and its socket
     key: str  # what its objects in the store begin with
     sync: float  # seconds, as all times here
+    files: float
     snapshots: float
     retention: float
 
@@ -93,6 +94,7 @@ class TenantPlan:
     origin: str  # atc.yml:7:5
     directory: str  # where its data is
     databases: tuple[str, ...]
+    files: tuple[str, ...]  # directories that are copied besides
     backup: BackupPlan | None  # None: its databases are on this machine only
     root: str
     env: tuple[tuple[str, str], ...] = field(repr=False)

@@ -37,6 +37,7 @@ def cross_check(document: Document, config: Config, host: Host) -> list[Diagnost
         *_own_port(document, config, host),
         *_roots(document, claims, host),
         *check_sayable(document, config, host),
+        *_files(document, claims),
         *_store(document, config, host),
         *_old_nginx(document, host),
     ]
@@ -219,6 +220,32 @@ def _routes(document: Document, config: Config) -> Iterator[Diagnostic]:
         if len(set(app.databases)) != len(app.databases):
             where = document.value_at((*origin, "databases"))
             yield Diagnostic(where, "a database is given twice", Code.NAME_CLASH)
+
+
+def _files(document: Document, claims: list[Claim]) -> Iterator[Diagnostic]:
+    """Directories that are copied: each once, and none of them is a database of a tenant that has both."""
+    seen = set()
+    for claim in claims:
+        (files, origin), (databases, _) = claim.app("files"), claim.app("databases")
+        assert isinstance(files, list)
+        assert isinstance(databases, list)
+        for said in _clashes(files, databases):
+            where = document.value_at(origin)
+            if (where, said) not in seen:
+                seen.add((where, said))
+                yield Diagnostic(where, said, Code.NAME_CLASH)
+
+
+def _clashes(files: list[str], databases: list[str]) -> Iterator[str]:
+    for index, each in enumerate(files):
+        for other in files[:index]:
+            if each == other:
+                yield f"the directory '{each}' is given twice"
+            elif each.startswith(f"{other}/") or other.startswith(f"{each}/"):
+                yield f"one of the directories '{other}' and '{each}' lies in the other"
+        for database in databases:
+            if each == database or each.startswith(f"{database}/"):
+                yield f"'{each}' cannot be a directory: '{database}' is a database"
 
 
 def _store(document: Document, config: Config, host: Host) -> Iterator[Diagnostic]:

@@ -20,6 +20,7 @@ from atcgen.compiler.values import (
     DatabaseName,
     Duration,
     EnvName,
+    FileDirectory,
     Host,
     MachineWord,
     Network,
@@ -167,6 +168,11 @@ class App(Section):
     databases: Annotated[list[DatabaseFile], Short(empty=list)] = Field(
         default_factory=list, description="SQLite files below the tenant's directory; the first one is `${database}`."
     )
+    files: Annotated[list[FileDirectory], Short(empty=list)] = Field(
+        default_factory=list,
+        description="Directories below the tenant's whose files are copied to `storage.replica` and restored with its "
+        "databases: uploads. Databases in them are copied as such.",
+    )
     static: Static = Field(
         default_factory=dict,
         description="Directories nginx serves itself, by their path below the prefix; one name alone is a public "
@@ -236,7 +242,7 @@ class Storage(Section):
 
 
 class Backup(Section):
-    """How a tenant's databases are copied to `storage.replica`."""
+    """How a tenant's databases and files are copied to `storage.replica`."""
 
     sync: Duration = Field(
         1,
@@ -244,6 +250,13 @@ class Backup(Section):
         le=3600,
         description="How often changes are sent, and so how much a machine that is destroyed takes with it; "
         "a database that changes all the time costs a request each time.",
+    )
+    files: Duration = Field(
+        60,
+        ge=1,
+        le=DAY,
+        description="How often the directories of `app.files` are looked through while a tenant is awake; what changed "
+        "is sent, and the rest is when it stops.",
     )
     snapshots: Duration = Field(
         DAY, ge=60, le=30 * DAY, description="How often the database of a tenant that stays up is sent whole."

@@ -49,6 +49,7 @@ def backup_plan(program: str, backup: Backup, paths: Paths) -> BackupPlan:
         directory=socket_directory(f"{paths.run}/replica", program),
         key=f"tenants/{program}",
         sync=backup.sync,
+        files=backup.files,
         snapshots=backup.snapshots,
         retention=backup.retention,
     )

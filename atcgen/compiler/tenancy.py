@@ -83,6 +83,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
         origin=str(wanted.origin),
         directory=directory,
         databases=databases,
+        files=tuple(f"{directory}/{each}" for each in app.files),
         backup=backup_plan(wanted.program, wanted.backup, paths) if store.url else None,
         root=root,
         env=_environment(wanted, values, port, databases[0], host),

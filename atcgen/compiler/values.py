@@ -124,6 +124,15 @@ def _below(value: str) -> str:
     return value
 
 
+def _directory(value: str) -> str:
+    name = value.rstrip("/")
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)*", name) or {".", ".."} & set(name.split("/")):
+        raise ValueError(
+            "must be a directory below the tenant's, such as storage: without '..', and no dot or '/' at its beginning"
+        )
+    return name
+
+
 def _as_text(description: str, example: str) -> WithJsonSchema:
     return WithJsonSchema({"type": ["string", "integer"], "description": description, "examples": [example]})
 
@@ -140,4 +149,5 @@ Address = Annotated[str, BeforeValidator(_address), WithJsonSchema({"type": "str
 EnvName = Annotated[str, AfterValidator(_env_name)]
 UrlSuffix = Annotated[str, AfterValidator(_url_suffix), WithJsonSchema({"type": "string", "pattern": "^/"})]
 DatabaseFile = Annotated[str, AfterValidator(_below), BeforeValidator(_text), WithJsonSchema({"type": "string"})]
+FileDirectory = Annotated[str, AfterValidator(_directory), BeforeValidator(_text), WithJsonSchema({"type": "string"})]
 DatabaseName = Annotated[str, AfterValidator(_segment), BeforeValidator(_text), WithJsonSchema({"type": "string"})]

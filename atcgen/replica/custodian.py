@@ -21,9 +21,10 @@ from typing import Any
 from atcgen.compiler.plan import TenantPlan
 from atcgen.errors import AtcError, Unavailable
 from atcgen.replica import attachment as attaching
-from atcgen.replica import history
+from atcgen.replica import fetching, history
 from atcgen.replica.attachment import Attachment, databases_here
-from atcgen.replica.custody import Marker, Verdict, judge
+from atcgen.replica.custody import Marker, Verdict, follows, judge
+from atcgen.replica.filing import Filing
 from atcgen.replica.lease import Claimant, Holder, Lease, Lost, lease_clock
 from atcgen.replica.restoring import Moment, Progress, restore_all, restore_moment, verify
 from atcgen.replica.site import Site
@@ -55,6 +56,7 @@ class Custodian:
         self._claimant = Claimant(
             site.store, f"{self.backup.key}/lease.json", plan.id, site.owner, site.holder, site.plan.lease
         )
+        self.files = Filing(plan, site)
         self.holder: Holder | None = None
         self.attached: Attachment | None = None
         self.progress = Progress()
@@ -85,6 +87,8 @@ class Custodian:
             said = "copied"
         else:
             said = "first copy under way"
+        if self.files.problem:
+            said = f"{said}; files not copied: {self.files.problem}"
         path = attached.path if attached else self.holder.lease.path if self.holder else ""
         return {
             "copies": said,
@@ -101,7 +105,7 @@ class Custodian:
     def take(self, plan: TenantPlan) -> None:
         """Work by a new plan from the next start on."""
         assert plan.backup
-        self.plan, self.backup = plan, plan.backup
+        self.plan, self.backup, self.files.plan = plan, plan.backup, plan
 
     # Before it starts
 
@@ -143,6 +147,7 @@ class Custodian:
 
     async def _have_the_truth(self, holder: Holder) -> None:
         lease, marker, here = holder.lease, self._marker(), databases_here(self.plan)
+        aside = None
         verdict, why = judge(lease, marker, here, self.site.boot)
         log.info("custody.%s tenant=%s epoch=%d path=%s reason=%r", verdict, self.plan.id, lease.epoch, lease.path, why)
         match verdict:
@@ -153,8 +158,12 @@ class Custodian:
             case Verdict.REPLACE:
                 aside = set_aside(here.values(), Path(self.plan.directory), datetime.now(UTC))
                 log.warning("custody.set_aside tenant=%s directory=%s reason=%r", self.plan.id, aside, why)
-        if verdict in (Verdict.RESTORE, Verdict.REPLACE):
-            await restore_all(self.site, self.plan, lease, self.progress)
+        has_only_files = verdict is Verdict.NEW and not follows(lease, marker, self.site.boot)
+        if verdict in (Verdict.RESTORE, Verdict.REPLACE) or has_only_files:
+            async with self.files.fetched(fetching.current(lease), self.progress) as place:
+                if lease.path:
+                    await restore_all(self.site, self.plan, lease, self.progress)
+                place(aside)
         await self._checkpoint()
         if verdict is not Verdict.USE:
             self._mark(self._marker_now(clean=False, paths=(lease.path,)))
@@ -167,7 +176,9 @@ class Custodian:
     # While it runs
 
     def protect(self) -> None:
-        """Have the databases copied from now on; they may have yet to be made."""
+        """Have the databases and files copied from now on; they may have yet to be made."""
+        if self.holder and self._is_awake:
+            self.files.begin(self.holder)
         if (
             self.holder
             and self._is_awake
@@ -332,6 +343,7 @@ class Custodian:
             return
         log.error("lease.lost tenant=%s reason=%r", self.plan.id, reason)
         self.problem, self.holder = reason, None
+        self.files.end()
         self._note()
         self._lost(reason)
         self._stop_publishing()
@@ -405,6 +417,9 @@ class Custodian:
                 copied = None
             if self._claims and not whoever_wants and not self._is_suspect and copied is not None:
                 return
+            can_wait = copied is not None and not whoever_wants
+            if not await self.files.finish(holder, lambda: can_wait and self._claims > 0):
+                return
             await self._detach(signal.SIGTERM if copied is not None else signal.SIGKILL)
             await self._checkpoint()
             if copied is None:
@@ -436,6 +451,7 @@ class Custodian:
 
     async def _give_back(self, copied: dict[str, int]) -> None:
         holder, self.holder = self.holder, None
+        self.files.end()
         if self._renewing:
             self._renewing.cancel()
         self._stop_publishing()
@@ -486,11 +502,14 @@ class Custodian:
             try:
                 entries = await self.site.store.entries(self.backup.key)
                 moment = history.moment(holder.lease, at, txid, entries, self.backup.key)
-                await self._replace_by(moment)
+                epoch = history.epoch_of(moment.path)
+                files = await fetching.version_at(self.site, self.plan, holder.lease, at, epoch) if at else None
+                async with self.files.fetched(files, self.progress) as place:
+                    place(await self._replace_by(moment))
             finally:
                 await self.settle(_LAST_COPY, whoever_wants=True)
 
-    async def _replace_by(self, moment: Moment) -> None:
+    async def _replace_by(self, moment: Moment) -> Path:
         directory = Path(self.plan.directory)
         with tempfile.TemporaryDirectory(prefix=".rewind-", dir=directory) as scratch:
             made = await restore_moment(self.site, self.plan, moment, Path(scratch), self.progress)
@@ -498,6 +517,7 @@ class Custodian:
             for each in made:
                 each.rename(directory / each.relative_to(scratch))
         log.warning("custody.rewound tenant=%s to=%s directory=%s", self.plan.id, moment, aside)
+        return aside
 
     # Over restarts of the agent
 

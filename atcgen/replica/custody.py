@@ -54,6 +54,11 @@ class Verdict(StrEnum):
     REFUSE = "refuse"  # there was something, and the store knows nothing of it
 
 
+def follows(lease: Lease, marker: Marker | None, boot: str) -> bool:
+    """Did nobody have the tenant since this machine had it, and is what is here as it was left?"""
+    return marker is not None and marker.epoch == lease.epoch - 1 and (marker.clean or marker.boot == boot)
+
+
 def judge(lease: Lease, marker: Marker | None, present: Collection[str], boot: str) -> tuple[Verdict, str]:
     """The verdict, with its reason for people, when `lease` was just taken and `present` names the databases here.
 

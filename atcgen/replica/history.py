@@ -68,6 +68,12 @@ def moment(lease: Lease, at: datetime | None, txid: int | None, entries: Iterabl
     return Moment(path, at=at if at.timestamp() < last else None)
 
 
+def epoch_of(path: str) -> int:
+    """The epoch of the lease in which a path was written."""
+    found = _PATH.fullmatch(path)
+    return int(found[1]) if found else 0
+
+
 def forgettable(lease: Lease, now: float, retention: float) -> list[str]:
     """The paths whose time is over."""
     old = [each for each in lease.history[:-_ALWAYS_KEPT] if _ended(each, lease) < now - retention]

@@ -98,6 +98,7 @@ class Lease:
     history: tuple[Chapter, ...] = ()
     nonce: str = ""  # new with every write, so that a writer recognises its own
     deleted: float | None = None
+    files: str = ""  # which list of files is the truth; '' means that none was ever copied
 
     def to_json(self) -> str:
         """As text, for the store."""
@@ -120,6 +121,7 @@ class Lease:
                 history=tuple(_chapter(each) for each in _take(said, "history", list)),
                 nonce=_take(said, "nonce", str),
                 deleted=_number_or_none(said, "deleted"),
+                files=_take({"files": "", **said}, "files", str),
             )
             if lease.epoch < 1 or lease.ttl <= 0:
                 raise ValueError("epoch or ttl is too small")
@@ -287,6 +289,10 @@ class Holder:
             return replace(lease, held=True, path=path, databases=(), history=chapters)
 
         await self._write(change)
+
+    async def point_files(self, version: str) -> None:
+        """Make a list of files the truth."""
+        await self._write(lambda lease: replace(lease, held=True, files=version))
 
     async def forget_chapters(self, paths: Collection[str]) -> None:
         """Drop paths from the history, when what they held is gone; never the one that is the truth."""

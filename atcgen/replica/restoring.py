@@ -78,7 +78,7 @@ async def restore_moment(
                 within=_WITHIN,
                 txid=moment.transactions.get(name),
                 timestamp=moment.at,
-                owner=_owner(plan),
+                owner=owner_of(plan),
                 mode=0o600 if plan.unix_user else 0o644,
                 progress=lambda size: progress.done.__setitem__(name, size),
             )
@@ -126,7 +126,8 @@ async def sizes(vault: Vault, plan: TenantPlan, path: str) -> dict[str, int]:
     return {name: size for name, size in sizes.items() if size}
 
 
-def _owner(plan: TenantPlan) -> tuple[int, int] | None:
+def owner_of(plan: TenantPlan) -> tuple[int, int] | None:
+    """Whom the tenant's files belong to; None for who runs atc."""
     with suppress(KeyError):
         found = pwd.getpwnam(plan.unix_user) if plan.unix_user else None
         return (found.pw_uid, found.pw_gid) if found else None

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from atcgen.errors import AtcError
 
-_COMPANIONS = ("-wal", "-shm", "-journal")
+COMPANIONS = ("-wal", "-shm", "-journal")
 _HEADER = 100
 # How often the file changed, and which library wrote it last: equal databases differ in these.
 _UNIMPORTANT = (slice(24, 28), slice(92, 100))
@@ -104,7 +104,7 @@ def remove_companions(path: Path) -> None:
 
     A log that belongs to another state of a database is applied without complaint and destroys it.
     """
-    for each in _COMPANIONS:
+    for each in COMPANIONS:
         companion(path, each).unlink(missing_ok=True)
 
 
@@ -119,7 +119,7 @@ def set_aside(paths: Iterable[Path], directory: Path, when: datetime) -> Path:
         target = aside / (path.relative_to(directory) if path.is_relative_to(directory) else path.name)
         target.parent.mkdir(parents=True, exist_ok=True)
         # The database goes first: without its log it would look whole, but old.
-        for old, new in ((path, target), *((companion(path, e), companion(target, e)) for e in _COMPANIONS)):
+        for old, new in ((path, target), *((companion(path, e), companion(target, e)) for e in COMPANIONS)):
             if old.exists():
                 old.rename(new)
         changed |= {path.parent, target.parent}

@@ -11,14 +11,15 @@ import fcntl
 import hashlib
 import os
 import re
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from atcgen.errors import AtcError, Unavailable
@@ -33,9 +34,16 @@ _REQUEST = timedelta(seconds=4)
 _CONNECT = timedelta(seconds=2)
 _AGAIN = timedelta(seconds=5)
 _LOCK_SECONDS = 9.0
+# Files go in parts, which have more time, and of which no more than two at once are in memory.
+_PART = 8 << 20
+_MOST_PARTS = 9000  # S3 takes 10000
+_PART_REQUEST = timedelta(seconds=90)
+_PARTS_AT_ONCE = 2
 _OURS = ".atc-"
 _LOCK = f"{_OURS}lock"
 _FRESH = f"{_OURS}new"
+_FRESH_FILE = f"{_OURS}put-"
+_LONG_FORGOTTEN = 86_400.0
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _NO_KEY = re.compile(r"[\x00-\x1f\x7f<]|(?:^|/)(?:\.\.?|\.atc-[^/]*)?(?:/|$)")
 _SAID = re.compile(r"status code: (\d{3})(?:[^<]*(?:<(?!Code>)[^<]*)*<Code>\s*(\w+))?")
@@ -44,6 +52,10 @@ _building = threading.Lock()
 
 class StoreError(Unavailable):
     """The store could not be asked, or what it holds is damaged. A write that raises this may have happened or not."""
+
+
+class Changed(AtcError):
+    """A file is not what it was said to be; nothing was written."""
 
 
 class Conflict(AtcError):
@@ -81,6 +93,18 @@ class Store(Protocol):
 
     async def put(self, key: str, body: bytes) -> None:
         """Write an object, whatever was there."""
+
+    async def put_file(self, key: str, path: Path, digest: str) -> None:
+        """Write an object from a file of any size, whatever was there, if its SHA-256 is this; else `Changed`.
+
+        Raises `OSError` when the file cannot be read.
+        """
+
+    async def get_file(self, key: str, path: Path) -> str | None:
+        """Write an object of any size to a file, which must not exist: its SHA-256; None as `get`.
+
+        Raises `OSError` when the file cannot be written; what is there of it then is not the object.
+        """
 
     async def entries(self, prefix: str) -> list[Entry]:
         """The objects below `prefix/`, sorted by key; '' for all."""
@@ -138,7 +162,7 @@ class BucketStore:
         if not (known["access_key_id"] and known["secret_access_key"]):  # obstore would ask a cloud's metadata service
             raise StoreError(f"{url} needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 
-        def build(retries: int) -> S3Store:
+        def build(retries: int, timeout: timedelta = _REQUEST) -> S3Store:
             from obstore.store import S3Store  # noqa: PLC0415
 
             given: dict[str, Any] = {name: value for name, value in known.items() if value}
@@ -148,7 +172,7 @@ class BucketStore:
                 virtual_hosted_style_request=not endpoint,
                 client_options={
                     "allow_http": where.scheme == "http",
-                    "timeout": _REQUEST,
+                    "timeout": timeout,
                     "connect_timeout": _CONNECT,
                 },
                 retry_config={"max_retries": retries, "retry_timeout": _AGAIN},
@@ -157,7 +181,7 @@ class BucketStore:
 
         # A conditional write is sent once: sent twice, it could meet itself and be taken for a conflict.
         with _without_aws():
-            self._store, self._once = build(2), build(0)
+            self._store, self._once, self._parts = build(2), build(0), build(2, _PART_REQUEST)
 
     async def get(self, key: str) -> Found | None:
         import obstore  # noqa: PLC0415
@@ -190,6 +214,55 @@ class BucketStore:
 
         with self._saying():
             await obstore.put_async(self._store, _checked(key), body, mode="overwrite", use_multipart=False)
+
+    async def put_file(self, key: str, path: Path, digest: str) -> None:
+        import obstore  # noqa: PLC0415
+
+        reading = _Reading(path, digest)
+        size = (await asyncio.to_thread(path.stat)).st_size
+        with reading, self._saying():
+            if size <= _PART:
+                body = await asyncio.to_thread(reading.all)
+                await obstore.put_async(self._parts, _checked(key), body, mode="overwrite", use_multipart=False)
+                return
+            try:
+                await obstore.put_async(
+                    self._parts,
+                    _checked(key),
+                    reading.parts(max(_PART, size // _MOST_PARTS)),
+                    use_multipart=True,
+                    chunk_size=max(_PART, size // _MOST_PARTS),
+                    max_concurrency=_PARTS_AT_ONCE,
+                )
+            except Exception:
+                if reading.problem:  # which obstore wraps
+                    raise reading.problem from None
+                raise
+
+    async def get_file(self, key: str, path: Path) -> str | None:
+        import obstore  # noqa: PLC0415
+
+        said = hashlib.sha256()
+        try:
+            with self._saying():
+                answer = await obstore.get_async(self._parts, _checked(key))
+                size = answer.meta["size"]
+                small = bytes(await answer.bytes_async()) if size <= _PART else None
+                del answer
+        except _Absent:
+            return None
+        with await asyncio.to_thread(path.open, "xb") as file:
+            # A part at a time: each is asked for again when it fails, and none holds a connection for long.
+            for begin in range(0, max(size, 1), _PART):
+                body = small if small is not None else await self._range(key, begin, min(_PART, size - begin))
+                await asyncio.to_thread(_add, file, body, said)
+        return said.hexdigest()
+
+    async def _range(self, key: str, begin: int, length: int) -> bytes:
+        import obstore  # noqa: PLC0415
+
+        with self._saying():
+            return bytes(await obstore.get_range_async(self._parts, key, start=begin, length=length))
 
     async def entries(self, prefix: str) -> list[Entry]:
         import obstore  # noqa: PLC0415
@@ -240,6 +313,58 @@ class BucketStore:
         raise StoreError(f"{self._name} does not answer")
 
 
+class _Reading:
+    """A file that is read once, and is an error at its end when it is not what it was said to be."""
+
+    def __init__(self, path: Path, digest: str) -> None:
+        self._path, self._digest = path, digest
+        self._said = hashlib.sha256()
+        self.problem: AtcError | OSError | None = None
+
+    def __enter__(self) -> None:
+        self._file = open(self._path, "rb", opener=_not_through_a_link)
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def all(self) -> bytes:
+        """Everything."""
+        body = self._file.read()
+        self._said.update(body)
+        self._check()
+        return body
+
+    async def parts(self, size: int) -> AsyncIterator[bytes]:
+        """One after the other; the error comes before what takes them knows that it had the last."""
+        try:
+            while body := await asyncio.to_thread(self._file.read, size):
+                await asyncio.to_thread(self._said.update, body)
+                yield body
+            self._check()
+        except (AtcError, OSError) as problem:
+            self.problem = problem
+            raise
+
+    def copy(self, target: IO[bytes]) -> None:
+        """Everything, to another file."""
+        while body := self._file.read(_PART):
+            _add(target, body, self._said)
+        self._check()
+
+    def _check(self) -> None:
+        if self._said.hexdigest() != self._digest:
+            raise Changed(f"{self._path.name} was changed while it was read")
+
+
+def _not_through_a_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _add(file: IO[bytes], body: bytes, said: hashlib._Hash) -> None:
+    file.write(body)
+    said.update(body)
+
+
 class _Absent(StoreError):
     """The server said that there is no such object."""
 
@@ -283,6 +408,14 @@ class FileStore:
                 self._write(_checked(key), body)
 
         await self._thread(put)
+
+    async def put_file(self, key: str, path: Path, digest: str) -> None:
+        reading = _Reading(path, digest)
+        with reading:
+            await self._thread(lambda: self._copy_in(_checked(key), reading))
+
+    async def get_file(self, key: str, path: Path) -> str | None:
+        return await asyncio.to_thread(self._copy_out, _checked(key), path)
 
     async def entries(self, prefix: str) -> list[Entry]:
         return await self._thread(lambda: self._list(prefix and _checked(prefix)))
@@ -344,11 +477,47 @@ class FileStore:
 
     def _write(self, key: str, body: bytes) -> None:
         """Replace a file in one step, under the lock: after a loss of power it is the old one or the new one."""
-        target, fresh = self._root / key, self._root / _FRESH
+        fresh = self._root / _FRESH
         with open(fresh, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(body)
             file.flush()
             os.fsync(file.fileno())
+        self._name_it(fresh, key)
+
+    def _copy_in(self, key: str, reading: _Reading) -> None:
+        """As `_write`, of a file, which may take long and so is not under the lock before it is there."""
+        self._check_root()
+        with tempfile.NamedTemporaryFile(prefix=_FRESH_FILE, dir=self._root, delete=False) as file:
+            try:
+                reading.copy(file)
+                file.flush()
+                os.fsync(file.fileno())
+                with self._locked():
+                    self._name_it(Path(file.name), key)
+            finally:
+                Path(file.name).unlink(missing_ok=True)
+        for each in self._root.glob(f"{_FRESH_FILE}*"):  # whoever wrote these was killed
+            with suppress(FileNotFoundError):
+                if each.stat().st_mtime < time.time() - _LONG_FORGOTTEN:
+                    each.unlink()
+
+    def _copy_out(self, key: str, path: Path) -> str | None:
+        try:
+            source = open(self._root / key, "rb")  # noqa: SIM115
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            self._check_root()
+            return None
+        except OSError as problem:
+            raise StoreError(f"{self._name} did not do it: {problem.strerror}") from None
+        said = hashlib.sha256()
+        with source, open(path, "xb") as file:
+            while body := source.read(_PART):
+                _add(file, body, said)
+        return said.hexdigest()
+
+    def _name_it(self, fresh: Path, key: str) -> None:
+        """Give a file that is on the disk its name, and bring that to the disk."""
+        target = self._root / key
         folders = [self._root / each for each in Path(key).parents]  # from the innermost to the root
         changed = 1 + sum(not each.is_dir() for each in folders)
         folders[0].mkdir(parents=True, exist_ok=True)

@@ -75,6 +75,7 @@ _app = _some(
     health=st.sampled_from(["", "/", "/up?a=%20b"]),
     env=_env,
     databases=st.lists(st.sampled_from(["a.sqlite3", "b/c.sqlite3"]), max_size=2, unique=True),
+    files=st.lists(st.sampled_from(["storage", "up.loads/", "b"]), max_size=2, unique=True),
     static=_static,
     websocket=_path.filter(bool),
     streaming=st.booleans(),
@@ -125,7 +126,7 @@ atc_yml = _some(
     storage=_some(
         volume=_directory, replica=st.sampled_from(["file:./copies", "file:///var/copies", "s3://bucket/a/b"])
     ),
-    backup=_some(sync=_duration, retention=st.sampled_from(["1h", "7d"])),
+    backup=_some(sync=_duration, files=st.sampled_from(["1s", 60]), retention=st.sampled_from(["1h", "7d"])),
     users=st.dictionaries(_segment, _some(**_level, tenants=_tenants), max_size=3),
     routes=_routes,
 )

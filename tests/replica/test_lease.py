@@ -90,6 +90,12 @@ class Flaky:
     async def put(self, key: str, body: bytes) -> None:
         await self.inner.put(key, body)
 
+    async def put_file(self, key: str, path: Path, digest: str) -> None:
+        await self.inner.put_file(key, path, digest)
+
+    async def get_file(self, key: str, path: Path) -> str | None:
+        return await self.inner.get_file(key, path)
+
     async def entries(self, prefix: str) -> list[Entry]:
         return await self.inner.entries(prefix)
 
@@ -591,6 +597,7 @@ _leases = st.builds(
     history=st.lists(st.builds(Chapter, _text, _number, st.none() | _number)).map(tuple),
     nonce=_text,
     deleted=st.none() | _number,
+    files=_text,
 )
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | _text,
@@ -605,12 +612,21 @@ def test_a_lease_is_the_same_after_a_journey(lease: Lease, more: dict[str, objec
     assert Lease.from_json(json.dumps(more | json.loads(lease.to_json())).encode(), KEY) == lease
 
 
+@given(_leases)
+def test_a_lease_of_before_there_were_files_is_one(lease: Lease) -> None:
+    """It says nothing of them."""
+    said = json.loads(lease.to_json())
+    del said["files"]
+
+    assert Lease.from_json(json.dumps(said), KEY) == replace(lease, files="")
+
+
 @given(_leases, st.data())
 def test_a_damaged_lease_is_refused(lease: Lease, data: st.DataObject) -> None:
     """With the name of the object and of the value: nothing is guessed."""
     said = json.loads(lease.to_json())
     name = data.draw(st.sampled_from(sorted(said)))
-    if data.draw(st.booleans()):
+    if name != "files" and data.draw(st.booleans()):
         del said[name]
     else:
         good = {name: (type(said[name]),), "deleted": (float, int, type(None)), "ttl": (float, int)}[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import re
 import socket
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from atcgen.system.store import Conflict, Found, Store, StoreError, open_store
+from atcgen.system.store import Changed, Conflict, Found, Store, StoreError, open_store
 from tests.replica.conftest import Place
 from tests.replica.servers import BUCKET, CREDENTIALS, free_port, without_aws
 
@@ -454,3 +455,109 @@ def test_what_the_system_says_is_said(tmp_path: Path) -> None:
     asyncio.run(store.put("a", b""))
 
     assert refusal(store.put("a/b", b"")) == f"file://{tmp_path} did not do it: File exists"
+
+
+# Files
+
+
+SIZES = [0, 1, 8 << 20, (8 << 20) + 1, 20_000_003]
+
+
+def written(path: Path, size: int) -> str:
+    """Make a file; its digest."""
+    body = (b"0123456789abcde" * (size // 15 + 1))[:size]
+    path.write_bytes(body)
+    return hashlib.sha256(body).hexdigest()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_file_of_any_size_comes_back(store: Store, tmp_path: Path, size: int) -> None:
+    """In one part or in several; and it takes the place of what was there."""
+    digest = written(tmp_path / "a", size)
+
+    async def scenario() -> None:
+        await store.put("x/a", b"before")
+        await store.put_file("x/a", tmp_path / "a", digest)
+        assert await store.get_file("x/a", tmp_path / "b") == digest
+        assert [(each.key, each.size) for each in await store.entries("x")] == [("x/a", size)]
+
+    asyncio.run(scenario())
+    assert (tmp_path / "b").read_bytes() == (tmp_path / "a").read_bytes()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_file_that_was_changed_is_not_written(store: Store, tmp_path: Path, size: int) -> None:
+    """Not even what is in the store already is touched."""
+    written(tmp_path / "a", size)
+
+    async def scenario() -> None:
+        await store.put("x/a", b"before")
+        with pytest.raises(Changed):
+            await store.put_file("x/a", tmp_path / "a", "00" * 32)
+        assert (await found(store, "x/a")).body == b"before"
+        assert [each.key for each in await store.entries("")] == ["x/a"]
+
+    asyncio.run(scenario())
+
+
+def test_a_file_that_is_not_there(store: Store, tmp_path: Path) -> None:
+    """In the store, or here, or here already."""
+    digest = written(tmp_path / "a", 5)
+
+    async def scenario() -> None:
+        assert await store.get_file("x", tmp_path / "b") is None
+        assert not (tmp_path / "b").exists()
+        with pytest.raises(FileNotFoundError):
+            await store.put_file("x", tmp_path / "b", digest)
+        await store.put_file("x", tmp_path / "a", digest)
+        with pytest.raises(FileExistsError):
+            await store.get_file("x", tmp_path / "a")
+        (tmp_path / "link").symlink_to("a")
+        with pytest.raises(OSError, match="symbolic"):
+            await store.put_file("x", tmp_path / "link", digest)
+
+    asyncio.run(scenario())
+
+
+def test_a_large_file_is_not_held_in_memory(place: Place, tmp_path: Path) -> None:
+    """Of 200 MB no more than some parts."""
+    code = (
+        "import asyncio, re, sys\nfrom pathlib import Path\n"
+        "from atcgen.system.store import open_store\nfrom tests.replica.servers import CREDENTIALS\n"
+        "store = open_store(sys.argv[1], endpoint=sys.argv[2], credentials=CREDENTIALS)\n"
+        "async def both():\n"
+        "    await store.put_file('a', Path(sys.argv[3]), sys.argv[4])\n"
+        "    assert await store.get_file('a', Path(sys.argv[3] + '.back')) == sys.argv[4]\n"
+        "asyncio.run(both())\n"
+        "print(int(re.search('VmHWM:\\s*([0-9]+)', Path('/proc/self/status').read_text())[1]) // 1024)\n"
+    )
+    with open(tmp_path / "a", "w+b") as file:
+        file.truncate(200 << 20)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+
+    words = [sys.executable, "-c", code, place.url, place.endpoint, str(tmp_path / "a"), digest]
+    said = subprocess.run(words, check=True, capture_output=True, text=True, timeout=120, env=without_aws())
+
+    assert int(said.stdout) < 150
+
+
+def test_a_missing_store_takes_and_gives_no_files(tmp_path: Path) -> None:
+    """It may be on a disk that is not mounted."""
+    store = open_store(f"file://{tmp_path}/none", credentials={})
+    digest = written(tmp_path / "a", 5)
+
+    for work in (store.put_file("a", tmp_path / "a", digest), store.get_file("a", tmp_path / "b")):
+        assert refusal(work).endswith("does not exist: there is no such directory")
+
+
+def test_what_a_killed_writer_left_goes_after_a_day(tmp_path: Path) -> None:
+    """And is no object meanwhile."""
+    store = open_store(f"file://{tmp_path}", credentials={})
+    for name, age in (("old", 90_000), ("new", 0)):
+        (tmp_path / f".atc-put-{name}").write_bytes(b"half")
+        os.utime(tmp_path / f".atc-put-{name}", (time.time() - age,) * 2)
+    assert keys(store) == []
+
+    asyncio.run(store.put_file("a", tmp_path / ".atc-put-new", hashlib.sha256(b"half").hexdigest()))
+
+    assert {each.name for each in tmp_path.iterdir()} == {"a", ".atc-put-new", ".atc-lock"}
