@@ -40,7 +40,7 @@ def control_socket(path: str) -> socket.socket:
 async def control(service: Service, applier: Applier, request: Request) -> Answer:
     """Answer one question: GET /status, or POST /start, /stop, /restart with the tenant's id as the body."""
     if request.method == "GET" and request.target == "/status":
-        await asyncio.gather(*(each.custodian.measure() for each in service.keepers.values() if each.custodian))
+        await asyncio.gather(*(each.custodian.copies.measure() for each in service.keepers.values() if each.custodian))
         return as_json(200, status(service, applier))
     if request.method == "POST" and request.target == "/rewind":
         return await _rewind(service, request)

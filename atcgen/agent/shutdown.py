@@ -69,8 +69,8 @@ async def _settle(custodians: list[Custodian], within: float) -> None:
         if problem or not work.done():
             log.error("replica.not_settled tenant=%s reason=%r", custodian.plan.id, str(problem or "out of time"))
         work.cancel()
-        if custodian.attached:
-            _signal([custodian.attached.pid], signal.SIGTERM)
+        if custodian.copies.attached:
+            _signal([custodian.copies.attached.pid], signal.SIGTERM)
 
 
 def dismiss_the_rest(service: Service) -> None:

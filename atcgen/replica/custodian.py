@@ -5,13 +5,10 @@ gives them back when it has ended and everything is in the store.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import os
 import signal
 import tempfile
 import time
-import xmlrpc.client
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -23,28 +20,23 @@ from atcgen.errors import AtcError, Unavailable
 from atcgen.replica import attachment as attaching
 from atcgen.replica import fetching, history
 from atcgen.replica.attachment import Attachment, databases_here
-from atcgen.replica.custody import Marker, Verdict, follows, judge
+from atcgen.replica.copies import LONGEST_PAUSE, TROUBLE, Copies
+from atcgen.replica.custody import Verdict, follows, judge
 from atcgen.replica.filing import Filing
 from atcgen.replica.lease import Claimant, Holder, Lease, Lost, lease_clock
-from atcgen.replica.restoring import Moment, Progress, restore_all, restore_moment, verify
+from atcgen.replica.notes import Notes
+from atcgen.replica.restoring import Moment, Progress, restore_all, restore_moment
 from atcgen.replica.site import Site
 from atcgen.system.litestream import NotReplicated
 from atcgen.system.processes import runs
-from atcgen.system.replication import report
-from atcgen.system.sqlite import checkpoint, companion, set_aside
+from atcgen.system.sqlite import set_aside
 
 log = logging.getLogger("atc.agent")
 
-MARKER = ".custody"
+
 _PATIENCE = 3600.0  # for the first copy, which may be of gigabytes
 _LAST_COPY = 10.0
-_LONGEST_PAUSE = 30.0
 _TICK = 1.0
-_BETWEEN_PUBLICATIONS = 1.0
-_TIME_TO_BEGIN = 10.0
-_TROUBLE = (AtcError, OSError, xmlrpc.client.Fault)
-_TOLERATED = 15.0  # seconds that a copy may be late
-_TOLERATED_INTERVALS = 10
 
 
 class Custodian:
@@ -56,29 +48,25 @@ class Custodian:
         self._claimant = Claimant(
             site.store, f"{self.backup.key}/lease.json", plan.id, site.owner, site.holder, site.plan.lease
         )
-        self.files = Filing(plan, site)
         self.holder: Holder | None = None
-        self.attached: Attachment | None = None
+        self._notes = Notes(plan, site.boot)
+        self.copies = Copies(plan, site, self._notes, is_held=lambda holder: self.holder is holder, changed=self._note)
+        self.files = Filing(plan, site)
         self.progress = Progress()
-        self.copied_at = 0.0  # when the store last had everything, as far as that was asked; seconds of the epoch
-        self.problem = ""  # why its databases are not being copied, for people
-        self._number = 0  # of the last path of this epoch
+        self.problem = ""  # what is wrong with having its databases, for people
         self._renewing: asyncio.Task[Any] | None = None
-        self._publishing: asyncio.Task[Any] | None = None
         self._settling: asyncio.Task[Any] | None = None
         self._claims = 0  # how many want it awake
         self._is_awake = False  # it was claimed, and was not let go since
         self._owes = False  # what it wrote under a lease that ran out may not be in the store
         self._has_truth = False  # what is here is what the lease says
-        self._published_at = 0.0  # when the last attempt to publish began, by the loop's clock
-        self._is_suspect = False  # litestream may have seen what SQLite does not stand by
         self._lock = asyncio.Lock()
 
     def status(self) -> dict[str, object]:
         """For people: what is known of the copies without asking anybody."""
-        attached = self.attached
-        if self.problem:
-            said = f"not copied: {self.problem}"
+        attached, problem = self.copies.attached, self.problem or self.copies.problem
+        if problem:
+            said = f"not copied: {problem}"
         elif self.progress.is_under_way:
             said = f"restored: {self.progress.share:.0%}"
         elif self.holder is None:
@@ -94,18 +82,19 @@ class Custodian:
             "copies": said,
             "replica_path": path,
             "epoch": self.holder.lease.epoch if self.holder else 0,
-            "copied_at": self.copied_at,
+            "copied_at": self.copies.copied_at,
         }
 
     def is_at_rest_with(self, lease: Lease) -> bool:
         """Is what is here what that lease says, and does nobody write?"""
-        marker = self._marker()
+        marker = self._notes.marker()
         return self.holder is None and marker is not None and marker.clean and marker.epoch == lease.epoch
 
     def take(self, plan: TenantPlan) -> None:
         """Work by a new plan from the next start on."""
         assert plan.backup
-        self.plan, self.backup, self.files.plan = plan, plan.backup, plan
+        self.plan, self.backup = plan, plan.backup
+        self.files.plan = self.copies.plan = self._notes.plan = plan
 
     # Before it starts
 
@@ -113,16 +102,16 @@ class Custodian:
         """Have the databases, and have the right ones here. Nobody has them open. Raises `AtcError`."""
         with self._wanting():
             async with self._lock:
-                if self.holder and (self._is_suspect or self._is_unattended()):
-                    self._stop_publishing()
-                    await self._detach(signal.SIGKILL)
-                    await self._checkpoint()
-                    self._is_suspect = False
+                if self.holder and (self.copies.is_suspect or self.copies.is_unattended):
+                    self.copies.stop()
+                    await self.copies.end(signal.SIGKILL)
+                    await self.copies.checkpoint()
+                    self.copies.is_suspect = False
                 if self.holder and lease_clock() >= self.holder.safe_until:
                     await self._renew()
                 if self.holder is None:
                     await self._take()
-                self._is_awake = True
+                self._is_awake, self.problem = True, ""
 
     @contextmanager
     def _wanting(self) -> Iterator[None]:
@@ -134,7 +123,8 @@ class Custodian:
 
     async def _take(self) -> None:
         holder = await self._claimant.acquire()
-        self.holder, self._number, self._is_suspect, self._has_truth = holder, 0, False, False
+        self.holder, self._has_truth = holder, False
+        self.copies.number, self.copies.is_suspect = 0, False
         self._note()
         self._renewing = self.site.start(self._keep_renewing(holder))
         try:
@@ -146,7 +136,7 @@ class Custodian:
             raise
 
     async def _have_the_truth(self, holder: Holder) -> None:
-        lease, marker, here = holder.lease, self._marker(), databases_here(self.plan)
+        lease, marker, here = holder.lease, self._notes.marker(), databases_here(self.plan)
         aside = None
         verdict, why = judge(lease, marker, here, self.site.boot)
         log.info("custody.%s tenant=%s epoch=%d path=%s reason=%r", verdict, self.plan.id, lease.epoch, lease.path, why)
@@ -154,7 +144,7 @@ class Custodian:
             case Verdict.REFUSE:
                 raise Unavailable(why)
             case Verdict.USE:
-                self._mark(self._marker_now(clean=False, paths=(lease.path,)))  # or a failure would make it look old
+                self._notes.mark(holder, (lease.path,), clean=False)  # or a failure would make it look old
             case Verdict.REPLACE:
                 aside = set_aside(here.values(), Path(self.plan.directory), datetime.now(UTC))
                 log.warning("custody.set_aside tenant=%s directory=%s reason=%r", self.plan.id, aside, why)
@@ -164,14 +154,9 @@ class Custodian:
                 if lease.path:
                     await restore_all(self.site, self.plan, lease, self.progress)
                 place(aside)
-        await self._checkpoint()
+        await self.copies.checkpoint()
         if verdict is not Verdict.USE:
-            self._mark(self._marker_now(clean=False, paths=(lease.path,)))
-
-    async def _checkpoint(self) -> None:
-        for each in databases_here(self.plan).values():
-            if companion(each, "-wal").exists():
-                await asyncio.to_thread(checkpoint, each)
+            self._notes.mark(holder, (lease.path,), clean=False)
 
     # While it runs
 
@@ -179,108 +164,20 @@ class Custodian:
         """Have the databases and files copied from now on; they may have yet to be made."""
         if self.holder and self._is_awake:
             self.files.begin(self.holder)
-        if (
-            self.holder
-            and self._is_awake
-            and self.attached is None
-            and (self._publishing is None or self._publishing.done())
-        ):
-            self._publishing = self.site.start(self._keep_publishing())
-
-    def _stop_publishing(self) -> None:
-        if self._publishing:
-            self._publishing.cancel()
-            self._publishing = None
-
-    def _is_unattended(self) -> bool:
-        """Is there a copy that nobody publishes any more, or whose litestream is gone?"""
-        attached = self.attached
-        if attached is None:
-            return False
-        if not attached.is_published and (self._publishing is None or self._publishing.done()):
-            return True
-        return bool(attached.pid) and not runs(attached.pid)
-
-    async def _keep_publishing(self) -> None:
-        clock = asyncio.get_running_loop().time
-        pause = 1.0
-        await asyncio.sleep(self._published_at + _BETWEEN_PUBLICATIONS - clock())  # at once, if it was long ago
-        while self.holder:
-            self._published_at = clock()
-            try:
-                await self._publish(self.holder)
-                self.problem = ""
-                return
-            except _TROUBLE as problem:
-                self.problem = str(problem)
-                log.error("replica.not_published tenant=%s reason=%r", self.plan.id, self.problem)
-            await self._detach(signal.SIGKILL)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
-
-    async def _publish(self, holder: Holder) -> None:
-        await self._end_what_is_left()
-        path = self._fresh_path(holder)
-        attaching.write_configuration(self.site, self.plan, path)
-        self.attached = attached = Attachment(path)
-        self._is_suspect = False  # a copy that begins now begins with what SQLite stands by
-        await asyncio.to_thread(self.site.supervisor.start, self.backup.program, 0)
-        attached.pid = (await asyncio.to_thread(self.site.supervisor.process, self.backup.program, 0)).pid
-        if not runs(attached.pid):
-            raise Unavailable("litestream ended at once")
-        self._note()
-        attached.inodes = await attaching.wait_for_first_copy(self.plan, _PATIENCE)
-        await self._point(holder, path)
-        attached.is_published = True
-        self._note()
-        await self._forget_old(holder)
-
-    async def _end_what_is_left(self) -> None:
-        """End a litestream that is not the one of an attachment, and wait until supervisord knows of its end."""
-        deadline = lease_clock() + _TIME_TO_BEGIN
-        while (found := await asyncio.to_thread(self.site.supervisor.process, self.backup.program, 0)).is_up:
-            if lease_clock() > deadline:
-                raise Unavailable("the litestream before does not end")
-            await attaching.end(found.pid, signal.SIGKILL)
-            await asyncio.to_thread(self.site.supervisor.poke)
-
-    async def _point(self, holder: Holder, path: str) -> None:
-        """Make a path the truth. The marker allows for all that may be, since nobody knows if this is where it ends."""
-        if self.holder is not holder:
-            raise Lost("its lease ran out meanwhile")
-        marker = self._marker()
-        tried = marker.paths if marker and marker.epoch == holder.lease.epoch else ()
-        self._mark(self._marker_now(clean=False, paths=tuple(dict.fromkeys((*tried, holder.lease.path, path)))))
-        await holder.point(path, time.time())
-        log.info("replica.published tenant=%s path=%s", self.plan.id, path)
-
-    async def _forget_old(self, holder: Holder) -> None:
-        """Delete what is older than the retention, and what never became the truth. It can wait for the next time."""
-        try:
-            entries = await self.site.store.entries(self.backup.key)
-            old = history.forgettable(holder.lease, time.time(), self.backup.retention)
-            gone = [each.key for each in entries for path in old if each.key.startswith(f"{self.backup.key}/{path}/")]
-            gone += history.abandoned(holder.lease, entries, self.backup.key)
-            if gone:
-                await self.site.store.delete(gone)
-            if old:
-                await holder.forget_chapters(old)
-                log.info("replica.forgotten tenant=%s paths=%s", self.plan.id, ",".join(old))
-        except AtcError as problem:
-            log.warning("replica.not_forgotten tenant=%s reason=%r", self.plan.id, str(problem))
+            self.copies.begin(self.holder)
 
     def replica_began(self, pid: int) -> None:
         """Litestream runs."""
-        if self.attached:
-            self.attached.pid = pid
+        if self.copies.attached:
+            self.copies.attached.pid = pid
             self._note()
 
     def replica_ended(self, pid: int) -> None:
         """Litestream is gone; while the tenant runs, another one has to begin, on a path of its own."""
-        if self.attached and self.attached.pid == pid and not self._lock.locked():
+        attached = self.copies.attached
+        if attached and attached.pid == pid and not self._lock.locked():
             log.error("replica.died tenant=%s pid=%d", self.plan.id, pid)
-            self.attached = None
-            self._stop_publishing()
+            self.copies.kill()
             self.protect()
 
     async def _keep_renewing(self, holder: Holder) -> None:
@@ -304,38 +201,14 @@ class Custodian:
                 if lease_clock() >= holder.safe_until:
                     self._owes = True
                     return self._give_up(holder, f"its lease could not be renewed: {said}")
-            self._check_guard()
+            attached = self.copies.attached
+            if attached and attached.pid and not runs(attached.pid):
+                self.replica_ended(attached.pid)  # nobody said so
+            self.copies.check_guard()
             with suppress(TimeoutError):  # a litestream that does not answer must not keep the lease from being renewed
                 async with asyncio.timeout(self.site.plan.lease / 6):
-                    await self.measure()
+                    await self.copies.measure()
         return None
-
-    async def measure(self) -> None:
-        """How far the store is behind; it is a problem when that is more than a few times what it may be."""
-        attached = self.attached
-        if not attached or not attached.is_published:
-            return
-        try:
-            found = await report(attaching.socket_of(self.plan))
-        except AtcError:
-            return  # it is about to be noticed that it is gone
-        copied = [each.replicated_at for each in found if each.txid]
-        self.copied_at = min((each or 0.0 for each in copied), default=0.0)
-        lag = time.time() - self.copied_at
-        if copied and lag > max(_TOLERATED, _TOLERATED_INTERVALS * self.backup.sync):
-            self.problem = f"the store is {lag:.0f} s behind"
-            log.warning("replica.behind tenant=%s seconds=%.0f", self.plan.id, lag)
-        elif self.problem.endswith(" behind"):
-            self.problem = ""
-
-    def _check_guard(self) -> None:
-        attached = self.attached
-        if attached and attached.pid and not runs(attached.pid):
-            self.replica_ended(attached.pid)  # nobody said so
-        elif attached and attached.is_published and attached.pid and not attaching.is_guarded(self.plan, attached):
-            log.error("replica.unguarded tenant=%s", self.plan.id)
-            with suppress(OSError):
-                os.killpg(attached.pid, signal.SIGKILL)  # its end is noticed, and another one begins
 
     def _give_up(self, holder: Holder, reason: str) -> None:
         """Stop writing at once: somebody else may begin."""
@@ -346,11 +219,7 @@ class Custodian:
         self.files.end()
         self._note()
         self._lost(reason)
-        self._stop_publishing()
-        if self.attached and self.attached.pid:
-            with suppress(OSError):
-                os.killpg(self.attached.pid, signal.SIGKILL)
-        self.attached = None
+        self.copies.kill()
 
     # When it has ended
 
@@ -361,14 +230,8 @@ class Custodian:
             self._settling = self.site.start(self._keep_settling())
 
     def suspect(self) -> None:
-        """A process of it was killed, so litestream may have copied a transaction that SQLite drops.
-
-        If the tenant goes on, which may be known before this is, another litestream has to copy to another path.
-        """
-        self._is_suspect = True
-        if self._is_awake and self.attached and runs(self.attached.pid):
-            with suppress(OSError):
-                os.killpg(self.attached.pid, signal.SIGKILL)
+        """A process of it was killed."""
+        self.copies.suspect(goes_on=self._is_awake)
 
     async def _keep_settling(self) -> None:
         pause = 1.0
@@ -380,11 +243,11 @@ class Custodian:
             except Lost as problem:
                 if self.holder:
                     self._give_up(self.holder, str(problem))
-            except _TROUBLE as problem:
+            except TROUBLE as problem:
                 self.problem = f"its last changes are not in the store: {problem}"
                 log.error("replica.not_settled tenant=%s reason=%r", self.plan.id, str(problem))
             await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(2 * pause, LONGEST_PAUSE)
         return None
 
     async def _take_again(self) -> None:
@@ -392,7 +255,7 @@ class Custodian:
         async with self._lock:
             if self.holder or self._is_awake:
                 return
-            key, marker = f"{self.backup.key}/lease.json", self._marker()
+            key, marker = f"{self.backup.key}/lease.json", self._notes.marker()
             found = await self.site.store.get(key)
             if found is None or marker is None or Lease.from_json(found.body, key).epoch != marker.epoch:
                 self._owes = False
@@ -409,52 +272,33 @@ class Custodian:
             holder = self.holder
             if holder is None or (self._is_awake and not whoever_wants):
                 return
-            self._stop_publishing()
+            self.copies.stop()
             try:
-                copied = await self._last_copy(within)
+                copied = await self.copies.copy_the_last(within)
             except NotReplicated as problem:
                 log.warning("replica.anew tenant=%s reason=%r", self.plan.id, str(problem))
                 copied = None
-            if self._claims and not whoever_wants and not self._is_suspect and copied is not None:
+            if self._claims and not whoever_wants and not self.copies.is_suspect and copied is not None:
                 return
             can_wait = copied is not None and not whoever_wants
             if not await self.files.finish(holder, lambda: can_wait and self._claims > 0):
                 return
-            await self._detach(signal.SIGTERM if copied is not None else signal.SIGKILL)
-            await self._checkpoint()
+            await self.copies.end(signal.SIGTERM if copied is not None else signal.SIGKILL)
+            await self.copies.checkpoint()
             if copied is None:
-                copied = await self._heal(holder, within)
+                copied = await self.copies.heal(holder, within)
             if self.holder is not holder:
                 raise Lost("its lease ran out meanwhile")
-            self._mark(self._marker_now(clean=True, paths=(holder.lease.path,)))
+            self._notes.mark(holder, (holder.lease.path,), clean=True)
             await self._give_back(copied)
-            self.problem = ""
-
-    async def _last_copy(self, within: float) -> dict[str, int] | None:
-        """What the store has in the end; None when it has to be published anew."""
-        attached = self.attached
-        if self._is_suspect or attached is None or not attached.is_published or not attached.pid:
-            return None if databases_here(self.plan) else {}
-        if not attaching.is_guarded(self.plan, attached):
-            return None
-        return await attaching.copy_the_last(self.plan, attached, within)
-
-    async def _heal(self, holder: Holder, within: float) -> dict[str, int]:
-        """Publish what SQLite stands by to a fresh path, and see that it can be restored."""
-        path = self._fresh_path(holder)
-        await attaching.publish_at_rest(self.site, self.plan, path, within)
-        await self._checkpoint()
-        copied = await verify(self.site, self.plan, path, within)
-        await self._point(holder, path)
-        self._is_suspect = False
-        return copied
+            self.problem = self.copies.problem = ""
 
     async def _give_back(self, copied: dict[str, int]) -> None:
         holder, self.holder = self.holder, None
         self.files.end()
         if self._renewing:
             self._renewing.cancel()
-        self._stop_publishing()
+        self.copies.stop()
         if holder:
             try:
                 await holder.release(copied, time.time())
@@ -470,7 +314,7 @@ class Custodian:
         pause = 1.0
         while True:
             await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(2 * pause, LONGEST_PAUSE)
             if self.holder:
                 return
             try:
@@ -481,11 +325,6 @@ class Custodian:
                 continue
             log.info("lease.released tenant=%s epoch=%d", self.plan.id, holder.lease.epoch)
             return
-
-    async def _detach(self, number: signal.Signals) -> None:
-        attached, self.attached = self.attached, None
-        if attached and attached.pid:
-            await attaching.end(attached.pid, number)
 
     async def rewind(self, at: datetime | None, txid: int | None) -> None:
         """Put an earlier state in the place of the present one, which stays in the store. The tenant is not up.
@@ -530,7 +369,7 @@ class Custodian:
         """Go on where an agent was killed; `pid` is litestream's, 0 when it is gone too."""
         self._is_awake = is_awake
         try:
-            said = json.loads(self._state.read_text(encoding="utf-8"))
+            said = self._notes.state()
             holder = Holder.from_json(self.site.store, f"{self.backup.key}/lease.json", said["holder"])
             await holder.renew()
         except (OSError, ValueError, KeyError, AtcError) as problem:
@@ -538,35 +377,26 @@ class Custodian:
             self._lost(str(problem))
             await attaching.end(pid, signal.SIGKILL)
             return
-        self.holder, self._number, self._has_truth = holder, int(said["number"]), bool(said["has_truth"])
+        self.holder, self._has_truth = holder, bool(said["has_truth"])
+        self.copies.number = int(said["number"])
         self._renewing = self.site.start(self._keep_renewing(holder))
         if not self._has_truth:  # it was about to be restored
             await self._give_back(dict(holder.lease.databases))
         if self.holder and said["attached"] and said["attached"]["is_published"] and runs(pid):
-            self.attached = Attachment(**said["attached"] | {"pid": pid})
+            self.copies.attached = Attachment(**said["attached"] | {"pid": pid})
         else:
             await attaching.end(pid, signal.SIGKILL)
         self._note()
 
     def _note(self) -> None:
         """Write down what `resume` needs."""
-        if self.holder is None:
-            self._state.unlink(missing_ok=True)
-            return
-        said = {
-            "holder": self.holder.to_json(),
-            "number": self._number,
+        attached = self.copies.attached
+        state = {
+            "number": self.copies.number,
             "has_truth": self._has_truth,
-            "attached": self.attached.to_json() if self.attached else None,
+            "attached": attached.to_json() if attached else None,
         }
-        self._state.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh = self._state.with_suffix(".new")
-        fresh.write_text(json.dumps(said), encoding="utf-8")
-        fresh.replace(self._state)
-
-    @property
-    def _state(self) -> Path:
-        return Path(self.backup.directory, "state.json")
+        self._notes.keep({"holder": self.holder.to_json(), **state} if self.holder else None)
 
     async def _renew(self) -> None:
         assert self.holder
@@ -575,29 +405,3 @@ class Custodian:
         except Lost as problem:
             self._give_up(self.holder, str(problem))
             raise
-
-    def _fresh_path(self, holder: Holder) -> str:
-        self._number += 1
-        self._note()
-        return f"e{holder.lease.epoch}.{self._number}"
-
-    # The marker
-
-    def _marker_now(self, *, clean: bool, paths: tuple[str, ...]) -> Marker:
-        assert self.holder
-        return Marker(self.holder.lease.epoch, paths, self.site.boot, clean, tuple(databases_here(self.plan)))
-
-    def _marker(self) -> Marker | None:
-        try:
-            return Marker.from_json(Path(self.plan.directory, MARKER).read_text(encoding="utf-8"))
-        except OSError:
-            return None
-
-    def _mark(self, marker: Marker) -> None:
-        file = Path(self.plan.directory, MARKER)
-        fresh = file.with_suffix(".new")
-        with fresh.open("w", encoding="utf-8") as stream:
-            stream.write(marker.to_json())
-            stream.flush()
-            os.fsync(stream.fileno())
-        fresh.replace(file)

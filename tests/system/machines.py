@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from atcgen.replica.custodian import MARKER
+from atcgen.replica.notes import MARKER
 from atcgen.system.agent import ask
 from atcgen.system.processes import runs
 from tests.system.running import Atc, free_port, wait_until
