@@ -577,7 +577,8 @@ def test_a_tenant_without_any_database_has_its_files(machines: Machines) -> None
         await custodian.claim()
         found = here.all()
         here.write("storage/a", content, time.time_ns())
-        await custodian.settle(5)
+        custodian.let_go()
+        await custodian.settled(30)
         assert custodian.holder is None
         return found
 
