@@ -197,9 +197,9 @@ class Machine:
         """How often the agent said something."""
         return self.atc.log().count(words)
 
-    def leftovers(self) -> list[int]:
-        """Processes that belong to this machine and still run."""
-        return [pid for pid in _processes() if _belongs(pid, str(self.home))]
+    def leftovers(self) -> list[str]:
+        """Processes that belong to this machine and still run, with what they are."""
+        return [f"{pid} {_command(pid)}" for pid in _processes() if _belongs(pid, str(self.home))]
 
 
 @dataclass
@@ -412,6 +412,13 @@ def _below(root: int) -> set[int]:
 
 def _processes() -> list[int]:
     return [int(each) for each in os.listdir("/proc") if each.isdigit() and int(each) != os.getpid()]
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return "gone"
 
 
 def _belongs(pid: int, home: str) -> bool:
