@@ -16,6 +16,7 @@ from atcgen.compiler.plan import TenantPlan, load
 from atcgen.errors import Unavailable
 from atcgen.system.agent import ask
 
+NOT_COPIED = "databases are on this machine only; storage.replica says where they are copied"
 _COLOURS = {"ready": "green", "switching": "green", "failed": "red", "stopped": "dim"}
 
 
@@ -37,7 +38,7 @@ def status(file: Path | None, state: Path | None, as_json: bool) -> None:
 
 def _about_copies(said: dict[str, Any]) -> Iterator[str]:
     if not said["store"]:
-        yield "databases are on this machine only; storage.replica says where they are copied"
+        yield NOT_COPIED
     elif said["drill"]:
         drill = said["drill"]
         result = f"FAILED: {drill['problem']}" if drill["problem"] else "went well"

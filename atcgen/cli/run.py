@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from atcgen.cli.control import NOT_COPIED
 from atcgen.cli.source import compile_file, file_options, find_file, state_directory
 from atcgen.errors import AtcError, Unavailable
 from atcgen.system import nginx
@@ -35,6 +36,8 @@ def command(
     for warning in compiled.warnings:
         click.echo(str(warning), err=True)
     plan = compiled.plan
+    if not plan.store.url and not plan.alone:
+        click.echo(NOT_COPIED, err=True)
     home = Path(plan.paths.state)
     problem = address_problem(plan)
     if problem:
