@@ -1,0 +1,178 @@
+"""`atc backup` and `atc tenant`, as an owner uses them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from atcgen.replica.custodian import Custodian
+from atcgen.replica.drill import Drill, drill
+from atcgen.replica.site import site, vault
+from atcgen.system.supervisor import Supervisor
+from tests.system.machines import TENANT, World, world
+from tests.system.running import wait_until
+
+pytestmark = pytest.mark.system
+
+OTHER = "t/y"
+
+
+@pytest.fixture
+def pair() -> Iterator[World]:
+    """Two machines that share a store; a runs, and knows a second tenant."""
+    with world() as made:
+        for each in (made.a, made.b):
+            file = each.home / "atc.yml"
+            file.write_text(file.read_text().replace("{x: {}}", "{x: {}, y: {}}"))
+        made.a.start()
+        yield made
+
+
+def rows(file: Path) -> list[int]:
+    """What a ledger's file has."""
+    with closing(sqlite3.connect(file)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        return [each for (each,) in database.execute("SELECT id FROM entries ORDER BY id")]
+
+
+def two_rows(pair: World) -> str:
+    """Write one row, and another one later; a time between."""
+    assert pair.a.add(1)
+    pair.wait_until_published()
+    wait_until(lambda: pair.a.status()["copied_at"] > time.time() - 1)
+    between = later()
+    assert pair.a.add(2)
+    return between
+
+
+def later() -> str:
+    """A time well after what was written until now, and well before what is written next: copies take a moment."""
+    began = time.time()
+    wait_until(lambda: time.time() > began + 2.4)
+    return datetime.fromtimestamp(began + 1.2, UTC).isoformat()
+
+
+def test_an_earlier_state_is_restored_to_a_directory(pair: World, tmp_path: Path) -> None:
+    """To the second; while the tenant runs, which notices nothing."""
+    between = two_rows(pair)
+    pair.a.stop()
+    wait_until(pair.is_released)
+
+    pair.a.atc.cli("backup", "restore", TENANT, "--to", str(tmp_path / "now"))
+    pair.a.atc.cli("backup", "restore", TENANT, "--at", between, "--to", str(tmp_path / "then"))
+
+    assert rows(tmp_path / "now/db.sqlite3") == [1, 2]
+    assert rows(tmp_path / "then/db.sqlite3") == [1]
+
+
+def test_an_earlier_state_takes_the_place_of_the_present(pair: World, tmp_path: Path) -> None:
+    """The tenant goes on from there, on any machine; the present can be restored as well."""
+    between = two_rows(pair)
+    now = later()
+
+    pair.a.atc.cli("backup", "restore", TENANT, "--at", between, "--in-place")
+
+    assert pair.a.rows()["rows"] == [1]
+    assert pair.a.add(3)
+    pair.a.stop()
+    wait_until(pair.is_released)
+    pair.a.atc.cli("backup", "restore", TENANT, "--at", now, "--to", str(tmp_path))
+    assert rows(tmp_path / "db.sqlite3") == [1, 2]
+    pair.b.start()
+    assert pair.b.rows()["rows"] == [1, 3]
+
+
+def test_a_copy_becomes_another_tenant(pair: World) -> None:
+    """With databases of its own from then on; not where there are some."""
+    two_rows(pair)
+    pair.a.stop()
+    wait_until(pair.is_released)
+
+    pair.a.atc.cli("backup", "restore", TENANT, "--as", OTHER)
+
+    status, said = pair.a.asked(f"/{OTHER}/rows")
+    assert (status, json.loads(said)["rows"]) == (200, [1, 2])
+    assert pair.a.add(3)
+    assert json.loads(pair.a.asked(f"/{OTHER}/rows")[1])["rows"] == [1, 2]
+    refused = pair.a.atc.cli("backup", "restore", TENANT, "--as", OTHER, check=False)
+    assert (refused.returncode, "has databases already" in refused.stderr) == (3, True)
+
+
+def test_a_database_of_elsewhere_is_adopted(pair: World, tmp_path: Path) -> None:
+    """Even while somebody uses it; what is no database is not."""
+    two_rows(pair)
+    with closing(sqlite3.connect(pair.a.data / "db.sqlite3")) as used:
+        assert used.execute("SELECT count(*) FROM entries").fetchone() == (2,)
+        pair.a.atc.cli("backup", "adopt", OTHER, str(pair.a.data / "db.sqlite3"))
+
+    assert json.loads(pair.a.asked(f"/{OTHER}/rows")[1])["rows"] == [1, 2]
+    (tmp_path / "text").write_text("no database, and longer than a header of one would be" * 10)
+    (tmp_path / "text").rename(tmp_path / "db.sqlite3")
+    refused = pair.a.atc.cli("backup", "adopt", TENANT, str(tmp_path / "db.sqlite3"), check=False)
+    assert refused.returncode == 3
+
+
+def test_what_can_be_restored_is_listed_and_verified(pair: World) -> None:
+    """And a damaged copy is said to be one."""
+    two_rows(pair)
+    pair.a.stop()
+    wait_until(pair.is_released)
+
+    said = json.loads(pair.a.atc.cli("backup", "list", TENANT, "--json").stdout)
+    assert [each["path"] for each in said["past"]] == [pair.lease()["path"]]
+    assert json.loads(pair.a.atc.cli("backup", "verify", TENANT, "--json").stdout) == {"db.sqlite3": "ok"}
+
+    for each in pair.objects():
+        if each.suffix == ".ltx":
+            each.write_bytes(each.read_bytes()[:-8])
+    assert pair.a.atc.cli("backup", "verify", TENANT, check=False).returncode == 3
+
+
+def test_a_deleted_tenant_can_be_taken_back(pair: World) -> None:
+    """It does not start meanwhile, and has everything afterwards."""
+    two_rows(pair)
+    file = pair.a.home / "atc.yml"
+    text = file.read_text()
+    refused = pair.a.atc.cli("tenant", "delete", TENANT, check=False)
+    assert (refused.returncode, "is in atc.yml" in refused.stderr) == (3, True)
+    pair.a.atc.write(text.replace("x: {}, ", ""))
+    wait_until(lambda: all(each["id"] != TENANT for each in pair.a.atc.status()["tenants"]))
+
+    pair.a.atc.cli("tenant", "delete", TENANT)
+    pair.a.atc.write(text)
+    wait_until(lambda: pair.a.asked(f"/{TENANT}/")[0] == 503)
+    assert "was deleted" in pair.a.status()["reason"]
+
+    pair.a.atc.cli("tenant", "restore", TENANT)
+    assert pair.a.rows()["rows"] == [1, 2]
+
+
+def test_a_restore_on_trial_compares_what_is_at_rest(pair: World, tmp_path: Path) -> None:
+    """And says so when the copy is not what is here."""
+    two_rows(pair)
+    pair.a.stop()
+    wait_until(pair.is_released)
+    plan = pair.a.atc.plan()
+    result = tmp_path / "drill.json"
+
+    async def tried() -> Drill:
+        tasks = asyncio.get_running_loop().create_task
+        here = site(plan.store, pair.a.home / ".atc", Supervisor("/nowhere"), {}, tasks)
+        return await drill(vault(plan.store, {}), Custodian(plan.tenants[0], here, lambda _: None), result, tmp_path)
+
+    found = asyncio.run(tried())
+    assert (found.tenant, found.problem, found.compared) == (TENANT, "", True)
+    assert Drill.read(result) == found
+
+    with closing(sqlite3.connect(pair.a.data / "db.sqlite3")) as database:
+        database.execute("DELETE FROM entries WHERE id = 1")
+        database.commit()
+    assert "differs from its copy" in asyncio.run(tried()).problem
