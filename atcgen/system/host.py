@@ -105,7 +105,7 @@ def nginx_version() -> tuple[int, ...]:
 
 
 def find_litestream() -> str:
-    """Where litestream is: beside the Python that runs atc, where pip puts it, or in the PATH; '' when it is missing."""
+    """Where litestream is: beside the Python that runs atc, or in the PATH; '' when it is missing."""
     beside = Path(sys.executable).with_name("litestream")
     return str(beside) if os.access(beside, os.X_OK) else shutil.which("litestream") or ""
 
