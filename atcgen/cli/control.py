@@ -58,12 +58,18 @@ def print_tenants(tenants: list[dict[str, Any]], name: Callable[[dict[str, Any]]
         table.add_column(title, no_wrap=title == "tenant", overflow="fold")
     for each in tenants:
         state = Text(each["state"], style=_COLOURS.get(each["state"], "yellow"))
-        copies = (Text(each["copies"]),) if copied else ()
+        copies = (Text(_copies(each)),) if copied else ()
         reason = Text(each["reason"].partition("\n")[0])
         table.add_row(Text(name(each)), state, _ago(each["last_access"]), *copies, reason)
     if not console.is_terminal:
         console = Console(width=max((len(name(each)) + 160 for each in tenants), default=80))
     console.print(table)
+
+
+def _copies(tenant: dict[str, Any]) -> str:
+    """What is known of its copies; of those that go on, when the store last had everything."""
+    moment = tenant.get("copied_at")
+    return f"copied {_ago(moment)}" if tenant["copies"] == "copied" and moment else str(tenant["copies"])
 
 
 def _ago(moment: float) -> str:
