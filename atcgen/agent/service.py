@@ -20,8 +20,8 @@ from atcgen.agent.execute import Machine
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.tasks import Tasks
+from atcgen.compiler.names import REPLICA
 from atcgen.compiler.plan import Plan, TenantPlan
-from atcgen.compiler.storage import REPLICA
 from atcgen.system.probe import listens, status_of
 from atcgen.system.release import Releases, is_prepared
 from atcgen.system.supervisor import Supervisor

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 ROOT = "_root"
+REPLICA = "replica+"  # begins the name of the program that copies a tenant's databases; no tenant's name has a '+'
 LONGEST_PROGRAM = 200  # a file's name holds 255 bytes, and logs append to it
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from atcgen.compiler.plan import Plan, TenantPlan
 from atcgen.compiler.quoting import ini_command_word, ini_value, nginx_word, shell_word
-from atcgen.compiler.storage import CREDENTIALS
 
 if TYPE_CHECKING:
     import jinja2
@@ -19,6 +18,8 @@ Templates = Mapping[str, str]
 
 # The slot number of `prepare` in a launch script and in supervisord.
 PREPARE_SLOT = 2
+# What litestream reads its credentials from. It has them; tenants have not.
+CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 def render(plan: Plan, templates: Templates) -> Files:

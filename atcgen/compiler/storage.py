@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from atcgen.compiler import interpolate
-from atcgen.compiler.names import socket_directory
+from atcgen.compiler.names import REPLICA, socket_directory
 from atcgen.compiler.paths import absolute
 from atcgen.compiler.plan import BackupPlan, Host, Paths, StorePlan
 from atcgen.compiler.schema import Backup, Storage
@@ -13,8 +13,6 @@ from atcgen.compiler.schema import Backup, Storage
 # Amazon's rules, and a prefix of plain segments.
 _S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9!_.*'()~+=@-]+)*/?\Z")
 _FILE = "file:"
-# What litestream reads its credentials from. It has them; tenants have not.
-CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 def url_problem(text: str) -> str:
@@ -53,6 +51,3 @@ def backup_plan(program: str, backup: Backup, paths: Paths) -> BackupPlan:
         snapshots=backup.snapshots,
         retention=backup.retention,
     )
-
-
-REPLICA = "replica+"  # begins the name of the program that copies a tenant's databases; no tenant's name has a '+'
