@@ -32,9 +32,9 @@ def _writing(world: World, pause: float) -> Iterator[Writer]:
     world.a.launch(), world.b.launch()
     world.a.ready().wake()
     world.b.ready()
-    world.wait_until_published()
-    with Writer(world.a) as writer:
+    with Writer(world.a) as writer:  # from now on, for a tenant that nobody uses may fall asleep again
         writer.wait_for(1)
+        world.wait_until_published()
         time.sleep(pause)
         yield writer
 
