@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import xmlrpc.client
 from contextlib import suppress
 from pathlib import Path
 
@@ -70,6 +71,8 @@ def _refuse_a_second(home: Path) -> None:
         Supervisor(str(home / "run/supervisor.sock")).processes()
     except Unavailable:
         return
+    except xmlrpc.client.Fault:
+        raise Unavailable(f"an atc with the state directory {home} is just ending", hint="try again") from None
     raise Unavailable(f"atc runs already with the state directory {home}", hint="an edit of atc.yml needs no restart")
 
 

@@ -263,6 +263,7 @@ def world(settings: Settings | None = None) -> Iterator[World]:
     finally:
         for each in machines:
             each.crash()
+            wait_until(lambda each=each: not _kill_what_belongs(str(each.home)))  # type: ignore[misc]
         if not os.environ.get("ATC_TEST_LEAVE"):
             shutil.rmtree(directory)
 
@@ -396,6 +397,15 @@ def _frozen(root: int, home: str) -> set[int]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
         stopped |= fresh
+
+
+def _kill_what_belongs(home: str) -> list[int]:
+    """End what a machine left behind: nginx's workers outlive a master that is killed. What there was."""
+    left = [pid for pid in _processes() if _belongs(pid, home)]
+    for pid in left:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return left
 
 
 def _below(root: int) -> set[int]:
