@@ -127,7 +127,8 @@ class Machine:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(30)
-        wait_until(lambda: not any(runs(pid) for pid in everything))
+        # A stopped process whose group lost its parent is continued by the kernel, with a SIGHUP, before it is killed.
+        wait_until(lambda: not _kill_what_belongs(str(self.home)))
 
     def destroy(self) -> None:
         """SIGKILL everything at one moment, and no file is left but atc.yml."""
@@ -263,7 +264,6 @@ def world(settings: Settings | None = None) -> Iterator[World]:
     finally:
         for each in machines:
             each.crash()
-            wait_until(lambda each=each: not _kill_what_belongs(str(each.home)))  # type: ignore[misc]
         if not os.environ.get("ATC_TEST_LEAVE"):
             shutil.rmtree(directory)
 
