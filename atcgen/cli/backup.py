@@ -16,7 +16,7 @@ from atcgen.cli.source import home_of, json_option, running_options
 from atcgen.compiler.plan import Plan, TenantPlan, load
 from atcgen.errors import AtcError, Unavailable
 from atcgen.replica import history
-from atcgen.replica.attachment import databases_here
+from atcgen.replica.attachment import databases_here, databases_of
 from atcgen.replica.fetching import current, fetched, in_the_way, truths, version_at
 from atcgen.replica.fetching import verify as verify_files
 from atcgen.replica.files import Version
@@ -131,7 +131,7 @@ def adopt(tenant: str, files: tuple[Path, ...], file: Path | None, state: Path |
     """Take databases that exist elsewhere as those of a TENANT that has none; they may be in use, and stay."""
     plan, found = _tenant(home_of(file, state), tenant)
     directory = _room_for(plan, found.id)
-    names = [str(Path(each).relative_to(directory)) for each in found.databases]
+    names = list(databases_of(found))
     targets = dict(zip(names, files, strict=False)) if len(names) == 1 else {each.name: each for each in files}
     if len(files) > len(names) or set(targets) - set(names):
         raise Unavailable(f"the databases of {found.id} are called {', '.join(names)}", hint="`databases` names them")

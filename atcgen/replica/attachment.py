@@ -35,13 +35,18 @@ class Attachment:
         return dict(vars(self))
 
 
+def databases_of(plan: TenantPlan) -> dict[str, Path]:
+    """The databases that a tenant may have, by their names below its directory."""
+    return {str(each.relative_to(plan.directory)): each for each in map(Path, plan.databases)}
+
+
 def databases_here(plan: TenantPlan) -> dict[str, Path]:
-    """The databases that are here and not empty, by their names below the tenant's directory."""
+    """Those of them that are here and not empty."""
     found = {}
-    for each in map(Path, plan.databases):
+    for name, each in databases_of(plan).items():
         with suppress(OSError):
             if each.stat().st_size:
-                found[str(each.relative_to(plan.directory))] = each
+                found[name] = each
     return found
 
 
@@ -59,10 +64,9 @@ def write_configuration(site: Site, plan: TenantPlan, path: str) -> Path:
     for old in directory.glob("meta-*"):
         shutil.rmtree(old, ignore_errors=True)
     Path(socket_of(plan)).unlink(missing_ok=True)
-    names = [str(Path(each).relative_to(plan.directory)) for each in plan.databases]
     sources = [
-        Source(database, f"{directory}/meta-{path}/{number}", site.replica(plan.backup.key, path, name))
-        for number, (name, database) in enumerate(zip(names, plan.databases, strict=True))
+        Source(str(database), f"{directory}/meta-{path}/{number}", site.replica(plan.backup.key, path, name))
+        for number, (name, database) in enumerate(databases_of(plan).items())
     ]
     file = directory / "litestream.yml"
     file.write_text(

@@ -15,6 +15,7 @@ from pathlib import Path
 from atcgen.compiler.plan import TenantPlan
 from atcgen.errors import Unavailable
 from atcgen.replica import files
+from atcgen.replica.attachment import databases_of
 from atcgen.replica.files import Manifest, Version
 from atcgen.replica.lease import Lease
 from atcgen.replica.restoring import Progress, owner_of
@@ -93,7 +94,7 @@ class Fetched:
 
         Out: where it moved to; None when nothing was there.
         """
-        found = [directory / Path(each).relative_to(self.plan.directory) for each in self.plan.databases]
+        found = [directory / each for each in databases_of(self.plan)]
         kept = {companion(each, suffix) for each in found for suffix in ("", *COMPANIONS)}
         for root in self.manifest.roots:
             target = directory / root

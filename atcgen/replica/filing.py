@@ -18,6 +18,7 @@ from typing import Any
 from atcgen.compiler.plan import TenantPlan
 from atcgen.errors import AtcError, Unavailable
 from atcgen.replica import fetching, files
+from atcgen.replica.attachment import databases_of
 from atcgen.replica.fetching import Damaged, Fetched, fetched, prefix_of, roots_of
 from atcgen.replica.files import File, Manifest, Version
 from atcgen.replica.lease import Holder, Lost, lease_clock
@@ -142,7 +143,7 @@ class Filing:
         await self._know(holder)
         began = time.time()
         roots = roots_of(self.plan)  # an edit may change them meanwhile
-        names = [str(Path(each).relative_to(self.plan.directory)) for each in self.plan.databases]
+        names = list(databases_of(self.plan))
         tree = await asyncio.to_thread(look_through, Path(self.plan.directory), roots, names)
         former = self._former
         found = await self._send(holder, tree)

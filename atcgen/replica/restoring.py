@@ -13,7 +13,7 @@ from pathlib import Path
 
 from atcgen.compiler.plan import TenantPlan
 from atcgen.errors import Unavailable
-from atcgen.replica.attachment import databases_here
+from atcgen.replica.attachment import databases_here, databases_of
 from atcgen.replica.lease import Lease
 from atcgen.replica.site import Vault
 from atcgen.system.litestream import NotReplicated
@@ -121,8 +121,10 @@ async def sizes(vault: Vault, plan: TenantPlan, path: str) -> dict[str, int]:
     assert plan.backup
     prefix = f"{plan.backup.key}/{path}"
     entries = await vault.store.entries(prefix)
-    names = [str(Path(each).relative_to(plan.directory)) for each in plan.databases]
-    sizes = {name: sum(each.size for each in entries if each.key.startswith(f"{prefix}/{name}/")) for name in names}
+    sizes = {
+        name: sum(each.size for each in entries if each.key.startswith(f"{prefix}/{name}/"))
+        for name in databases_of(plan)
+    }
     return {name: size for name, size in sizes.items() if size}
 
 
