@@ -48,11 +48,15 @@ async def control(service: Service, applier: Applier, request: Request) -> Answe
     if request.method != "POST" or act is None:
         return as_json(404, {"error": "no such thing"})
     name = request.body.decode(errors="replace")
-    keeper = next((each for each in service.keepers.values() if each.plan.id == name), None)
+    keeper = _keeper(service, name)
     if keeper is None:
         return as_json(404, {"error": f"no tenant of this machine is called {name!r}"})
     await act(service, keeper)
     return as_json(200, _described(keeper))
+
+
+def _keeper(service: Service, tenant: str) -> Keeper | None:
+    return next((each for each in service.keepers.values() if each.plan.id == tenant), None)
 
 
 def status(service: Service, applier: Applier) -> dict[str, object]:
@@ -92,7 +96,7 @@ def _described(keeper: Keeper) -> dict[str, object]:
 async def _rewind(service: Service, request: Request) -> Answer:
     """`atc backup restore --in-place`: the body is JSON, with the tenant's id and `at` or `txid`."""
     said = json.loads(request.body)
-    keeper = next((each for each in service.keepers.values() if each.plan.id == said["id"]), None)
+    keeper = _keeper(service, said["id"])
     if keeper is None or keeper.custodian is None:
         return as_json(404, {"error": f"the databases of {said['id']!r} are not copied by this machine"})
     was_up = keeper.tenant.state in life.AWAKE

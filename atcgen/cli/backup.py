@@ -20,7 +20,7 @@ from atcgen.replica.attachment import databases_here, databases_of
 from atcgen.replica.fetching import current, fetched, in_the_way, truths, version_at
 from atcgen.replica.fetching import verify as verify_files
 from atcgen.replica.files import Version
-from atcgen.replica.lease import Lease
+from atcgen.replica.lease import Lease, read_lease
 from atcgen.replica.restoring import Moment, Progress, restore_moment
 from atcgen.replica.site import Vault, vault
 from atcgen.system.agent import ask
@@ -135,10 +135,8 @@ def adopt(tenant: str, files: tuple[Path, ...], file: Path | None, state: Path |
     targets = dict(zip(names, files, strict=False)) if len(names) == 1 else {each.name: each for each in files}
     if len(files) > len(names) or set(targets) - set(names):
         raise Unavailable(f"the databases of {found.id} are called {', '.join(names)}", hint="`databases` names them")
-    lease = asyncio.run(
-        vault(plan.store, os.environ).store.get(f"{found.backup.key if found.backup else ''}/lease.json")
-    )
-    if lease is not None:
+    assert found.backup
+    if asyncio.run(vault(plan.store, os.environ).store.get(found.backup.lease)) is not None:
         raise Unavailable(f"{found.id} has copies in the store already", hint="atc backup list shows them")
     for name, source in targets.items():
         adopt_database(source, directory / name)
@@ -164,11 +162,9 @@ def _tenant(home: Path, name: str) -> tuple[Plan, TenantPlan]:
 
 async def _past(store: Vault, plan: TenantPlan) -> tuple[Lease, list[history.Past]]:
     assert plan.backup
-    key = f"{plan.backup.key}/lease.json"
-    found = await store.store.get(key)
-    if found is None:
+    lease = await read_lease(store.store, plan.backup.lease)
+    if lease is None:
         raise Unavailable(f"nothing of {plan.id} was ever copied to {store.plan.url}")
-    lease = Lease.from_json(found.body, key)
     return lease, history.pasts(lease, await store.store.entries(plan.backup.key), plan.backup.key)
 
 

@@ -80,6 +80,11 @@ class BackupPlan:
     snapshots: float
     retention: float
 
+    @property
+    def lease(self) -> str:
+        """The object that says who has the databases."""
+        return f"{self.key}/lease.json"
+
 
 @dataclass(frozen=True)
 class TenantPlan:

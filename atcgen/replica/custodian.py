@@ -23,7 +23,7 @@ from atcgen.replica.attachment import Attachment, databases_here
 from atcgen.replica.copies import LONGEST_PAUSE, TROUBLE, Copies
 from atcgen.replica.custody import Verdict, follows, judge
 from atcgen.replica.filing import Filing
-from atcgen.replica.lease import Claimant, Holder, Lease, Lost, lease_clock
+from atcgen.replica.lease import Claimant, Holder, Lease, Lost, lease_clock, read_lease
 from atcgen.replica.notes import Notes
 from atcgen.replica.restoring import Moment, Progress, restore_all, restore_moment
 from atcgen.replica.site import Site
@@ -45,9 +45,7 @@ class Custodian:
     def __init__(self, plan: TenantPlan, site: Site, lost: Callable[[str], None]) -> None:
         assert plan.backup
         self.plan, self.backup, self.site, self._lost = plan, plan.backup, site, lost
-        self._claimant = Claimant(
-            site.store, f"{self.backup.key}/lease.json", plan.id, site.owner, site.holder, site.plan.lease
-        )
+        self._claimant = Claimant(site.store, self.backup.lease, plan.id, site.owner, site.holder, site.plan.lease)
         self.holder: Holder | None = None
         self._notes = Notes(plan, site.boot)
         self.copies = Copies(plan, site, self._notes, is_held=lambda holder: self.holder is holder, changed=self._note)
@@ -255,9 +253,8 @@ class Custodian:
         async with self._lock:
             if self.holder or self._is_awake:
                 return
-            key, marker = f"{self.backup.key}/lease.json", self._notes.marker()
-            found = await self.site.store.get(key)
-            if found is None or marker is None or Lease.from_json(found.body, key).epoch != marker.epoch:
+            lease, marker = await read_lease(self.site.store, self.backup.lease), self._notes.marker()
+            if lease is None or marker is None or lease.epoch != marker.epoch:
                 self._owes = False
                 log.error("custody.superseded tenant=%s", self.plan.id)
                 return
@@ -370,7 +367,7 @@ class Custodian:
         self._is_awake = is_awake
         try:
             said = self._notes.state()
-            holder = Holder.from_json(self.site.store, f"{self.backup.key}/lease.json", said["holder"])
+            holder = Holder.from_json(self.site.store, self.backup.lease, said["holder"])
             await holder.renew()
         except (OSError, ValueError, KeyError, AtcError) as problem:
             self._owes = isinstance(problem, AtcError) and not isinstance(problem, Lost)

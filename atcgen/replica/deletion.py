@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 
 from atcgen.errors import AtcError, Unavailable
-from atcgen.replica.lease import Claimant, Lease
+from atcgen.replica.lease import Claimant, Lease, read_lease
 from atcgen.replica.site import Vault
 from atcgen.system.store import Conflict
 
@@ -49,8 +49,7 @@ async def purge(vault: Vault, now: float) -> list[str]:
     gone = []
     for entry in [each for each in entries if each.key.endswith(_LEASE)]:
         try:
-            found = await vault.store.get(entry.key)
-            lease = Lease.from_json(found.body, entry.key) if found else None
+            lease = await read_lease(vault.store, entry.key)
             if lease is None or lease.deleted is None or now - lease.deleted < vault.plan.grace:
                 continue
             prefix = entry.key.removesuffix("lease.json")

@@ -18,7 +18,7 @@ from atcgen.errors import AtcError
 from atcgen.replica.attachment import databases_here
 from atcgen.replica.custodian import Custodian
 from atcgen.replica.deletion import purge
-from atcgen.replica.lease import Lease
+from atcgen.replica.lease import Lease, read_lease
 from atcgen.replica.restoring import Moment, Progress, restore_moment
 from atcgen.replica.site import Vault
 from atcgen.system.sqlite import NotCheckpointed, problem_of, same_pages
@@ -106,6 +106,4 @@ async def _try(vault: Vault, custodian: Custodian, scratch: Path) -> bool:
 
 async def _lease(vault: Vault, plan: TenantPlan) -> Lease | None:
     assert plan.backup
-    key = f"{plan.backup.key}/lease.json"
-    found = await vault.store.get(key)
-    return Lease.from_json(found.body, key) if found else None
+    return await read_lease(vault.store, plan.backup.lease)

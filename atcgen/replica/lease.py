@@ -130,6 +130,12 @@ class Lease:
         return lease
 
 
+async def read_lease(store: Store, key: str) -> Lease | None:
+    """The lease as it is in the store; None when there is none. Raises `StoreError`."""
+    found = await store.get(key)
+    return Lease.from_json(found.body, key) if found else None
+
+
 def _databases(said: dict[str, Any]) -> tuple[tuple[str, int], ...]:
     return tuple((name, _take(said, name, int)) for name in said)
 
