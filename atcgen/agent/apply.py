@@ -172,6 +172,8 @@ class Applier:
                     log.info("tenant.forgotten tenant=%s", keeper.plan.id)
                     return
                 await asyncio.to_thread(service.supervisor.add, program)
+                if keeper.custodian:
+                    await asyncio.to_thread(service.supervisor.add, keeper.custodian.backup.program)
             service.feed(keeper, life.Released(service.clock()))  # it came back meanwhile
 
     def _wanted(self) -> dict[str, TenantPlan]:

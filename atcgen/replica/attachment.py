@@ -74,6 +74,7 @@ def write_configuration(site: Site, plan: TenantPlan, path: str) -> Path:
             sources,
             socket=socket_of(plan),
             sync_interval=plan.backup.sync,
+            snapshot_every=plan.backup.snapshots,
             keep_snapshots=plan.backup.retention,
         ),
         encoding="utf-8",

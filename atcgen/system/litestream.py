@@ -76,6 +76,7 @@ def configuration(
     sync_interval: float,
     stop_within: float = 10,
     compact_every: float = 60,
+    snapshot_every: float = 24 * 3600,
     keep_snapshots: float = 24 * 3600,
 ) -> str:
     """The text of a configuration for `litestream replicate -config FILE -no-expand-env`; times are in seconds.
@@ -91,7 +92,10 @@ def configuration(
             "levels": [{"interval": duration(compact_every)}],
             # It lists the store every 15 seconds unless said, even when nothing was written.
             "l0-retention-check-interval": duration(max(3600, compact_every)),
-            "snapshot": {"interval": duration(max(24 * 3600, compact_every)), "retention": duration(keep_snapshots)},
+            "snapshot": {
+                "interval": duration(max(snapshot_every, compact_every)),
+                "retention": duration(keep_snapshots),
+            },
             "dbs": [
                 {
                     "path": each.path,

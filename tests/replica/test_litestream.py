@@ -368,3 +368,9 @@ def test_the_store_goes_and_comes_back(world: World, database: Path) -> None:
     assert acknowledged(ledger) <= rows(copy)
     checkpoint(database)
     assert same_pages(copy, database)
+
+
+def test_snapshots_are_made_as_often_as_is_said() -> None:
+    """And not more often than files are put together."""
+    said = [yaml.safe_load(configuration([], socket="/s", sync_interval=1, snapshot_every=each)) for each in (7200, 1)]
+    assert [each["snapshot"]["interval"] for each in said] == ["7200000ms", "60000ms"]
