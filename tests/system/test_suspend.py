@@ -49,9 +49,9 @@ def test_who_lost_the_lease_meanwhile_answers_nothing_from_its_old_databases() -
             with suspended(a):
                 b.wake()
                 assert b.add(100_000)
+            wait_until(lambda: a.log_has("lease.in_doubt") == 1)
             assert not a.add(200_000)
             wait_until(lambda: a.log_has("lease.lost") == 1)
-            assert a.log_has("lease.in_doubt") == 1
             wait_until(lambda: a.pid() != old)
             assert 100_000 in b.rows()["rows"]
 
