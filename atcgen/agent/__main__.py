@@ -16,6 +16,7 @@ from atcgen.agent.apply import Applier
 from atcgen.agent.control import control, control_socket
 from atcgen.agent.events import follow_events
 from atcgen.agent.http import Answer, Request, serve
+from atcgen.agent.rouse import Rouser
 from atcgen.agent.service import Service
 from atcgen.agent.shutdown import dismiss_the_rest, shut_down
 from atcgen.agent.watch import watch
@@ -47,7 +48,8 @@ async def run(current: Path) -> None:
     follow_events(plan.paths.events, happened)
     await observe.resume(service)
     applier = Applier(service)
-    door = await serve(socket.socket(fileno=0), lambda request: _wake(service, request))
+    rouser = Rouser(plan.fleet, plan.server.health_check_path)
+    door = await serve(socket.socket(fileno=0), lambda request: _answer(service, rouser, request))
     desk = await serve(control_socket(plan.paths.control_socket), lambda request: control(service, applier, request))
     service.tasks.start(observe.watch_idleness(service))
     if service.site:
@@ -94,6 +96,14 @@ async def _first(*events: asyncio.Event) -> None:
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     for each in waiting:
         each.cancel()
+
+
+async def _answer(service: Service, rouser: Rouser, request: Request) -> Answer:
+    """What nginx asks: for a tenant, or for another machine."""
+    target = request.headers.get("x-atc-rouse")
+    if target is None:
+        return await _wake(service, request)
+    return Answer(204 if await rouser.rouse(target) else 403)
 
 
 async def _wake(service: Service, request: Request) -> Answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from atcgen.compiler.claims import Claim, read_claims, written_keys
+from atcgen.compiler.fleet_rules import fleet_check
 from atcgen.compiler.interpolate import expand_environment, mentions
 from atcgen.compiler.names import LONGEST_PROGRAM, program_name
 from atcgen.compiler.paths import absolute
@@ -40,6 +41,7 @@ def cross_check(document: Document, config: Config, host: Host) -> list[Diagnost
         *_files(document, claims),
         *_store(document, config, host),
         *_old_nginx(document, host),
+        *fleet_check(document, config, host),
     ]
 
 
