@@ -94,10 +94,11 @@ async def _first(*events: asyncio.Event) -> None:
 
 
 async def _wake(service: Service, request: Request) -> Answer:
-    verdict, retry = await service.admit(request.headers.get("x-atc-tenant", ""))
-    if verdict == "ready":
+    verdict = await service.admit(request.headers.get("x-atc-tenant", ""))
+    if verdict.word == "ready":
         return Answer(204)
-    return Answer(403, {"X-Atc-Verdict": verdict, "X-Atc-Retry-After": str(max(1, round(retry)))})
+    retry = str(max(1, round(verdict.retry)))
+    return Answer(403, {"X-Atc-Verdict": verdict.word, "X-Atc-Retry-After": retry, "X-Atc-Stage": verdict.stage})
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def _described(keeper: Keeper) -> dict[str, object]:
         "pid": keeper.pids.get(tenant.slot, 0),
         "waiting": len(keeper.waiting),
         "last_access": max(keeper.last_asked, keeper.last_access()),
-        **(keeper.custodian.status() if keeper.custodian else {"copies": ""}),
+        **(keeper.custodian.status() if keeper.custodian else {"copies": "", "restoring": None}),
     }
 
 

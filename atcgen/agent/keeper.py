@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atcgen.agent import lifecycle as life
+from atcgen.agent.waiting import stage
 from atcgen.compiler.plan import TenantPlan
 from atcgen.system.probe import Address
 
 if TYPE_CHECKING:
     from atcgen.replica.custodian import Custodian
+    from atcgen.replica.progress import Restoring
 
 
 class Keeper:
@@ -26,6 +28,8 @@ class Keeper:
         self.custodian = custodian
         self.tenant = life.Tenant(plan.id, plan.slots, _prepares(plan), plan.pin)
         self.waiting: set[asyncio.Future[bool]] = set()
+        self.claims = False  # the store is asked for its databases
+        self.waits_for_owner = False  # they were another machine's when it was asked last
         self.probing: asyncio.Task[object] | None = None
         self.last_wake = time.time()  # or, for who never woke, since when it is known
         self.last_asked = 0.0  # when a request last woke it, or found it waking; seconds of the epoch
@@ -51,6 +55,14 @@ class Keeper:
         while not condition(self.tenant):
             self._changed.clear()
             await self._changed.wait()
+
+    def restoring(self) -> Restoring | None:
+        """How far its databases and files are on their way here, if they are."""
+        return self.custodian.progress.look() if self.custodian else None
+
+    def stage(self) -> str:
+        """What goes on, for visitors."""
+        return stage(self.tenant.state, self.restoring(), claims=self.claims, waits_for_owner=self.waits_for_owner)
 
     def tell(self) -> None:
         """Let those in `until` look again."""

@@ -20,6 +20,7 @@ from atcgen.agent.execute import Machine
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.tasks import Tasks
+from atcgen.agent.waiting import Verdict, retry_after
 from atcgen.compiler.names import REPLICA
 from atcgen.compiler.plan import Plan, TenantPlan
 from atcgen.system.probe import listens, status_of
@@ -95,13 +96,13 @@ class Service:
 
     # Requests
 
-    async def admit(self, program: str) -> tuple[str, float]:
-        """Hold a request until its tenant is ready; the verdict, and after how many seconds to ask again."""
+    async def admit(self, program: str) -> Verdict:
+        """Hold a request until its tenant is ready, or refuse it."""
         keeper = self.keepers.get(program)
         if keeper is None:
-            return "unknown", 0
+            return Verdict("unknown")
         if len(keeper.waiting) >= self.plan.server.max_waiting:
-            return "starting", 5
+            return Verdict("starting", 5, keeper.stage())
         await self._notice_a_dead_process(keeper)
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         keeper.waiting.add(future)
@@ -110,12 +111,13 @@ class Service:
         try:
             admitted = await asyncio.wait_for(future, self.plan.server.hold)
         except TimeoutError:
-            return "starting", 2
+            return Verdict("starting", retry_after(keeper.restoring()), keeper.stage())
         finally:
             keeper.waiting.discard(future)
         if admitted:
-            return "ready", 0
-        return "failed", max(1.0, keeper.tenant.retry_at - self.clock())
+            return Verdict("ready")
+        word = "starting" if keeper.waits_for_owner else "failed"
+        return Verdict(word, max(1.0, keeper.tenant.retry_at - self.clock()), keeper.stage())
 
     async def _notice_a_dead_process(self, keeper: Keeper) -> None:
         """A request comes here only when nginx found nobody, or lost the process: look until it is clear who is there.

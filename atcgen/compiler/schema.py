@@ -88,7 +88,8 @@ class Server(Section):
     bad_gateway_page: Text = Field("./public/502.html", description="The page for a 502, when the file exists.")
     error_pages: Annotated[dict[ErrorStatus, Text], Short()] = Field(
         default_factory=dict,
-        description="HTML files for 404, 413, 502 and 503; the one for 503 is also the waiting page.",
+        description="HTML files for 404, 413, 502 and 503; the one for 503 is also the waiting "
+        'page, where `<!--# echo var="atc_said" -->` says what goes on.',
     )
     http_idle_timeout: Duration = Field(60, ge=0, le=DAY, description="How long an idle client connection is kept.")
     http_read_timeout: Duration = Field(30, ge=1, le=DAY, description="How long a client may pause while it sends.")

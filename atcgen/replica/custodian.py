@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ from atcgen.replica.custody import Verdict, follows, judge
 from atcgen.replica.filing import Filing
 from atcgen.replica.lease import Claimant, Holder, Lease, Lost, lease_clock, read_lease
 from atcgen.replica.notes import Notes
-from atcgen.replica.restoring import Moment, Progress, restore_all, restore_moment
+from atcgen.replica.progress import Progress
+from atcgen.replica.restoring import Moment, restore_all, restore_moment
 from atcgen.replica.site import Site
 from atcgen.system.litestream import NotReplicated
 from atcgen.system.processes import runs
@@ -63,10 +65,11 @@ class Custodian:
     def status(self) -> dict[str, object]:
         """For people: what is known of the copies without asking anybody."""
         attached, problem = self.copies.attached, self.problem or self.copies.problem
+        restoring = self.progress.look()
         if problem:
             said = f"not copied: {problem}"
-        elif self.progress.is_under_way:
-            said = f"restored: {self.progress.share:.0%}"
+        elif restoring:
+            said = f"restored: {restoring}"
         elif self.holder is None:
             said = "at rest"
         elif attached and attached.is_published:
@@ -81,6 +84,7 @@ class Custodian:
             "replica_path": path,
             "epoch": self.holder.lease.epoch if self.holder else 0,
             "copied_at": self.copies.copied_at,
+            "restoring": asdict(restoring) if restoring else None,
         }
 
     def is_at_rest_with(self, lease: Lease) -> bool:
