@@ -51,6 +51,7 @@ async def run(current: Path) -> None:
     service.tasks.start(observe.watch_idleness(service))
     service.tasks.start(_notice_the_end_of_supervisord(done))
     if service.site:
+        service.tasks.start(observe.watch_copies(service))
         service.tasks.start(_keep_drilling(service, service.site))
     observer = watch(Path(plan.base) / Path(plan.file).name, lambda: service.tasks.start(applier.apply()))
     service.tasks.start(applier.apply())  # what was edited while no agent watched

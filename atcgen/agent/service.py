@@ -94,6 +94,10 @@ class Service:
         keeper = self.keepers.get(group.removeprefix(REPLICA)) if group.startswith(REPLICA) else None
         return keeper.custodian if keeper else None
 
+    async def measure(self) -> None:
+        """Look how far the copies of every tenant are."""
+        await asyncio.gather(*(each.custodian.copies.measure() for each in self.keepers.values() if each.custodian))
+
     # Requests
 
     async def admit(self, program: str) -> Verdict:

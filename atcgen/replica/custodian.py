@@ -65,11 +65,14 @@ class Custodian:
     def status(self) -> dict[str, object]:
         """For people: what is known of the copies without asking anybody."""
         attached, problem = self.copies.attached, self.problem or self.copies.problem
+        behind = self.copies.gauge.problem(time.time())
         restoring = self.progress.look()
         if problem:
             said = f"not copied: {problem}"
         elif restoring:
             said = f"restored: {restoring}"
+        elif behind:
+            said = behind
         elif self.holder is None:
             said = "at rest"
         elif attached and attached.is_published:
@@ -83,7 +86,9 @@ class Custodian:
             "copies": said,
             "replica_path": path,
             "epoch": self.holder.lease.epoch if self.holder else 0,
-            "copied_at": self.copies.copied_at,
+            "copied_at": self.copies.gauge.copied_at,
+            "is_behind": bool(behind),
+            "times_behind": self.copies.gauge.times_behind,
             "restoring": asdict(restoring) if restoring else None,
         }
 

@@ -35,6 +35,11 @@ def seconds_left(done: int, wanted: int, seconds: float) -> float | None:
     return seconds * max(0, wanted - done) / done
 
 
+def amount(size: int) -> str:
+    """Such as 43 MB."""
+    return amounts(size, size).partition(" of ")[2]
+
+
 def amounts(done: int, wanted: int) -> str:
     """Such as 43 of 100 MB, in a unit that suits the larger one."""
     size, unit = next((each for each in _UNITS if wanted >= each[0]), (1, "bytes"))

@@ -15,7 +15,7 @@ from atcgen.compiler.plan import TenantPlan
 from atcgen.errors import AtcError, Unavailable
 from atcgen.replica import ltx
 from atcgen.replica.attachment import databases_here, databases_of
-from atcgen.replica.lease import Lease
+from atcgen.replica.lease import Lease, read_lease
 from atcgen.replica.progress import Progress
 from atcgen.replica.site import Vault
 from atcgen.system.litestream import NotReplicated
@@ -103,9 +103,13 @@ async def verify(vault: Vault, plan: TenantPlan, path: str, within: float) -> di
     return found
 
 
-async def sizes(vault: Vault, plan: TenantPlan, path: str) -> dict[str, int]:
-    """Bytes in the store of each database that has anything there."""
-    return {name: sum(each.size for each in files) for name, files in (await _files(vault, plan, path)).items()}
+async def stored_sizes(vault: Vault, plan: TenantPlan) -> dict[str, int]:
+    """Bytes in the store, on the path that is the truth, of each database that has anything there."""
+    assert plan.backup
+    lease = await read_lease(vault.store, plan.backup.lease)
+    if lease is None or not lease.path:
+        return {}
+    return {name: sum(each.size for each in files) for name, files in (await _files(vault, plan, lease.path)).items()}
 
 
 async def _files(vault: Vault, plan: TenantPlan, path: str) -> dict[str, list[Entry]]:
