@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from atcgen.agent import observe
 from atcgen.agent.apply import Applier
-from atcgen.agent.control import control, control_socket
+from atcgen.agent.control import METRICS, control, control_socket, metrics
 from atcgen.agent.events import follow_events
 from atcgen.agent.http import Answer, Request, serve
 from atcgen.agent.service import Service
@@ -46,7 +46,7 @@ async def run(current: Path) -> None:
     follow_events(plan.paths.events, happened)
     await observe.resume(service)
     applier = Applier(service)
-    door = await serve(socket.socket(fileno=0), lambda request: _wake(service, request))
+    door = await serve(socket.socket(fileno=0), lambda request: _answer_nginx(service, applier, request))
     desk = await serve(control_socket(plan.paths.control_socket), lambda request: control(service, applier, request))
     service.tasks.start(observe.watch_idleness(service))
     service.tasks.start(_notice_the_end_of_supervisord(done))
@@ -94,7 +94,9 @@ async def _first(*events: asyncio.Event) -> None:
         each.cancel()
 
 
-async def _wake(service: Service, request: Request) -> Answer:
+async def _answer_nginx(service: Service, applier: Applier, request: Request) -> Answer:
+    if request.target == METRICS:
+        return metrics(service, applier)
     verdict = await service.admit(request.headers.get("x-atc-tenant", ""))
     if verdict.word == "ready":
         return Answer(204)

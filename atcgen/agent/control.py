@@ -18,6 +18,7 @@ from atcgen.agent.lifecycle import State
 from atcgen.agent.service import Service
 from atcgen.errors import AtcError
 
+METRICS = "/metrics"
 _PATIENCE = 5.0  # seconds
 _SETTLED = frozenset({State.READY, State.FAILED, State.STOPPED})
 
@@ -41,6 +42,8 @@ async def control(service: Service, applier: Applier, request: Request) -> Answe
     if request.method == "GET" and request.target == "/status":
         await service.measure()
         return as_json(200, status(service, applier.problem))
+    if request.method == "GET" and request.target == METRICS:
+        return metrics(service, applier)
     if request.method == "POST" and request.target == "/look":
         return await _look(service, request.body.decode(errors="replace"))
     if request.method == "POST" and request.target == "/rewind":
@@ -54,6 +57,14 @@ async def control(service: Service, applier: Applier, request: Request) -> Answe
         return _nobody(name)
     await act(service, keeper)
     return as_json(200, described(keeper))
+
+
+def metrics(service: Service, applier: Applier) -> Answer:
+    """For Prometheus; nobody is waited for, so copies are as they were seen last."""
+    from atcgen.agent.metrics import CONTENT_TYPE, exposition  # noqa: PLC0415 - only those who collect them need it
+
+    text = exposition(status(service, applier.problem))
+    return Answer(200, {"Content-Type": CONTENT_TYPE}, text.encode())
 
 
 def _keeper(service: Service, tenant: str) -> Keeper | None:

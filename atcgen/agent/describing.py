@@ -47,7 +47,7 @@ def _last_drill(plan: Plan) -> dict[str, object] | None:
 
 def described(keeper: Keeper) -> dict[str, object]:
     """One tenant, without asking anybody."""
-    plan, tenant = keeper.plan, keeper.tenant
+    plan, tenant, tally = keeper.plan, keeper.tenant, keeper.tally
     return {
         "id": plan.id,
         "path": plan.location,
@@ -55,10 +55,16 @@ def described(keeper: Keeper) -> dict[str, object]:
         "state": tenant.state.value,
         "reason": tenant.reason,
         "pid": keeper.pids.get(tenant.slot, 0),
+        "processes": len(keeper.pids),
         "waiting": len(keeper.waiting),
         "last_access": max(keeper.last_asked, keeper.last_access()),
         **(keeper.custodian.status() if keeper.custodian else _NOT_COPIED),
         "databases": _databases(keeper),
+        "wakes": tally.wakes,
+        "failures": tally.failures,
+        "crashes": tally.crashes,
+        "restarts": tally.restarts,
+        "wake_seconds": tally.last_wake,
     }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atcgen.agent import lifecycle as life
+from atcgen.agent.tally import Tally
 from atcgen.agent.waiting import stage
 from atcgen.compiler.plan import TenantPlan
 from atcgen.system.probe import Address
@@ -33,6 +34,7 @@ class Keeper:
         self.probing: asyncio.Task[object] | None = None
         self.last_wake = time.time()  # or, for who never woke, since when it is known
         self.last_asked = 0.0  # when a request last woke it, or found it waking; seconds of the epoch
+        self.tally = Tally()
         self.pids: dict[int, int] = {}  # slot -> process id
         self.log_begins: dict[int, int] = {}  # slot -> size of its log when it was started
         self.stop_asked: dict[int, float] = {}  # slot -> when its process was told to end, by the loop's clock

@@ -152,6 +152,7 @@ class Service:
         if keeper.tenant is not before:
             keeper.tell()
         if keeper.tenant.state is not before.state:
+            keeper.tally = keeper.tally.moved(before.state, keeper.tenant.state, self.clock())
             _report(before, keeper.tenant)
         for command in commands:
             self._run(keeper, command)
@@ -203,6 +204,7 @@ class Service:
         """Bring a new process up; databases that have to be prepared first are not served meanwhile."""
         plan = keeper.plan
         hold = bool(plan.prepare) and not is_prepared(plan, await self.machine.releases.stamp(plan))
+        keeper.tally = keeper.tally.restarted()
         self.feed(keeper, life.RestartAsked(self.clock(), hold=hold))
 
     async def _drain(self, keeper: Keeper, slot: int) -> None:

@@ -14,7 +14,7 @@ from atcgen.cli.source import home_of, json_option, running_options
 from atcgen.cli.times import ago
 from atcgen.compiler.plan import TenantPlan, load
 from atcgen.errors import Unavailable
-from atcgen.system.agent import ask
+from atcgen.system.agent import ask, ask_for_text
 
 NOT_COPIED = "databases are on this machine only; storage.replica says where they are copied"
 _COLOURS = {"ready": "green", "switching": "green", "failed": "red", "stopped": "dim"}
@@ -116,6 +116,13 @@ def _order(name: str, summary: str) -> click.Command:
 start = _order("start", "Start a tenant, named by its path such as bellevue/2025/winter, and wait until it is ready.")
 stop = _order("stop", "Stop a tenant once its requests have ended; the next request wakes it again.")
 restart = _order("restart", "Restart a tenant without losing a request.")
+
+
+@click.command("metrics")
+@running_options
+def metrics(file: Path | None, state: Path | None) -> None:
+    """Print what a running atc has counted and measured, in the text format of Prometheus."""
+    click.echo(ask_for_text(home_of(file, state), "GET", "/metrics")[1], nl=False)
 
 
 @click.command("logs")

@@ -52,6 +52,7 @@ _KINDS: Mapping[str, Any] = {
     "word": values.MachineWord,
     "network": values.Network,
     "address": values.Address,
+    "address with port": values.Listener,
     "variable": values.EnvName,
     "file": values.DatabaseFile,
     "database": values.DatabaseName,

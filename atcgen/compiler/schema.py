@@ -22,6 +22,7 @@ from atcgen.compiler.values import (
     EnvName,
     FileDirectory,
     Host,
+    Listener,
     MachineWord,
     Network,
     Segment,
@@ -125,6 +126,11 @@ class Server(Section):
         ge=0,
         le=1000,
         description="How many tenants may boot at once; 0 is one less than the processors, and at least one.",
+    )
+    metrics: Listener | None = Field(
+        None,
+        description="Where nginx serves /metrics for Prometheus: a loopback address with a port such as "
+        "`127.0.0.1:9100`; nowhere when missing. `atc metrics` prints the same.",
     )
     kill_timeout: Duration = Field(
         5, ge=1, le=300, description="How long the platform waits after SIGTERM; all tenants stop within it."

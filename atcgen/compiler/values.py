@@ -106,6 +106,17 @@ def _address(value: Any) -> Any:
         raise ValueError("must be an IP address such as 127.0.0.1") from None
 
 
+def _listener(value: Any) -> Any:
+    problem = "must be a loopback address with a port such as 127.0.0.1:9100"
+    found = re.fullmatch(r"(\[[0-9a-f:]+\]|[0-9.]+):([1-9][0-9]{0,4})", value) if isinstance(value, str) else None
+    try:
+        if not found or int(found[2]) > 65535 or not ipaddress.ip_address(found[1].strip("[]")).is_loopback:
+            raise ValueError
+    except ValueError:
+        raise ValueError(problem) from None
+    return value
+
+
 def _env_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise ValueError("must be letters, digits and '_', as the name of an environment variable")
@@ -146,6 +157,7 @@ Host = Annotated[str, BeforeValidator(_host), WithJsonSchema({"type": "string", 
 MachineWord = Annotated[str, BeforeValidator(_machine_word), BeforeValidator(_text), WithJsonSchema({"type": "string"})]
 Network = Annotated[str, BeforeValidator(_network), WithJsonSchema({"type": "string"})]
 Address = Annotated[str, BeforeValidator(_address), WithJsonSchema({"type": "string", "format": "ip"})]
+Listener = Annotated[str, BeforeValidator(_listener), WithJsonSchema({"type": "string"})]
 EnvName = Annotated[str, AfterValidator(_env_name)]
 UrlSuffix = Annotated[str, AfterValidator(_url_suffix), WithJsonSchema({"type": "string", "pattern": "^/"})]
 DatabaseFile = Annotated[str, AfterValidator(_below), BeforeValidator(_text), WithJsonSchema({"type": "string"})]

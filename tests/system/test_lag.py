@@ -42,6 +42,10 @@ def test_every_database_says_how_far_its_copy_is(copied: World) -> None:
     assert detail.startswith(f"{TENANT}: ready, process {copied.a.pid()}\n")
     row = r"^db\.sqlite3 +[0-9.]+ KB +[0-9.]+ (KB|bytes) +([0-9]+) +\2 +[0-9.]+ s$"
     assert re.search(row, detail, re.MULTILINE), detail
+    lags = [line for line in copied.a.atc.cli("metrics").stdout.splitlines() if line.startswith("atc_database_lag_")]
+    assert [line.partition(" ")[0] for line in lags] == [
+        f'atc_database_lag_seconds{{tenant="{TENANT}",database="db.sqlite3"}}'
+    ]
     as_json = json.loads(copied.a.atc.cli("status", TENANT, "--json").stdout)
     assert as_json["stored"]["db.sqlite3"] > 0
     other = copied.a.atc.cli("status", "t/other", check=False)
