@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,14 +18,18 @@ from atcgen.system.replication import report
 
 log = logging.getLogger("atc.agent")
 
+_MERCY = 3.0  # seconds for a machine that stood still, whose copies are all late at first
+
 
 class Gauge:
     """`databases` is what is known of each, by its name, since the present litestream is the one."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self.databases: dict[str, Known] = {}
         self.is_behind = False
         self.times_behind = 0
+        self._late_since: float | None = None  # by the clock
         self._of: Attachment | None = None
         self._lock = asyncio.Lock()
 
@@ -73,7 +78,11 @@ class Gauge:
             for name in late:
                 self.databases[name] = replace(self.databases[name], error=last_error(said, name))
         behind = any(is_behind(each.lag(now), sync) for each in self.databases.values())
-        if behind and not self.is_behind:
+        if not behind:
+            self._late_since = None
+        elif self._late_since is None:
+            self._late_since = self._clock()
+        if self._late_since is not None and self._clock() - self._late_since >= _MERCY and not self.is_behind:
             self.times_behind += 1
             self.is_behind = True
             log.warning("replica.behind tenant=%s reason=%r", plan.id, self.problem(now))

@@ -102,7 +102,8 @@ def test_a_warning_is_said_once_and_that_it_is_over_too(
         return [answer]
 
     monkeypatch.setattr(gauging, "report", report)
-    gauge, attached, now = Gauge(), Attachment("e1.1", is_published=True), time.time()
+    clock = [100.0]
+    gauge, attached, now = Gauge(lambda: clock[0]), Attachment("e1.1", is_published=True), time.time()
     late = Report(plan.databases[0], "replicating", 3, now - 30)
 
     async def measured(*answers: Report | None) -> list[str]:
@@ -113,6 +114,9 @@ def test_a_warning_is_said_once_and_that_it_is_over_too(
         return [each.getMessage().split()[0] for each in caplog.records]
 
     async def scenario() -> None:
+        assert await measured(Report(plan.databases[0], "replicating", 1, now - 32)) == []
+        assert gauge.problem(now) == ""
+        clock[0] += 5
         assert await measured(Report(plan.databases[0], "replicating", 2, now - 31)) == ["replica.behind"]
         assert gauge.problem(now) == 'the store is 31 s behind: write ltx file: mkdir "/x": not a directory'
         assert await measured(late, late, None) == []
