@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from atcgen.agent.tasks import Tasks
 from atcgen.compiler.fleet_plan import FleetPlan
 
 log = logging.getLogger("atc.agent")
@@ -21,8 +22,10 @@ _PATIENCE = 30.0  # of one question; a machine that has to boot takes a while
 class Rouser:
     """Has machines awake, each asked once however many requests wait for it."""
 
-    def __init__(self, fleet: FleetPlan, health: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._fleet, self._health, self._clock = fleet, health or "/", clock
+    def __init__(
+        self, fleet: FleetPlan, health: str, tasks: Tasks, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._fleet, self._health, self._tasks, self._clock = fleet, health or "/", tasks, clock
         self._asking: dict[str, asyncio.Task[bool]] = {}
         self._awake: dict[str, float] = {}
 
@@ -35,7 +38,7 @@ class Rouser:
             return True
         asking = self._asking.get(target)
         if asking is None:
-            asking = self._asking[target] = asyncio.create_task(self._ask(target, {_STEERING[key]: name}))
+            asking = self._asking[target] = self._tasks.start(self._ask(target, {_STEERING[key]: name}))
             asking.add_done_callback(lambda _: self._asking.pop(target))
         return await asyncio.shield(asking)  # whoever gives up leaves the others waiting
 

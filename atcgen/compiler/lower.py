@@ -190,5 +190,6 @@ def _ports(wanted: list[Wanted], config: Config, host: Host) -> dict[str, int]:
     given = {each.id: host.ports[each.id] for each in wanted if host.ports.get(each.id) in PORTS}
     given |= {each.id: each.fixed_port for each in wanted if each.fixed_port}
     used = set(given.values()) | set(host.ports.values()) | host.ports_taken | {config.server.http_port}
+    used |= {int(config.server.metrics.rpartition(":")[2])} if config.server.metrics else set()
     free = (port for port in PORTS if port not in used)
     return given | {each.id: next(free) for each in wanted if each.id not in given}

@@ -186,6 +186,7 @@ class ServerPlan:
     max_waiting: int
     boots: int
     kill_timeout: float
+    metrics: str  # '' or what nginx listens on for who collects them
     hash_bucket_size: int
     hash_max_size: int
 

@@ -85,8 +85,11 @@ def _names(claims: list[Claim]) -> Iterator[Diagnostic]:
 
 
 def _own_port(document: Document, config: Config, host: Host) -> Iterator[Diagnostic]:
-    """One application alone listens on `target_port`, which must not be nginx's."""
+    """One application alone listens on `target_port`, which must not be nginx's; and nginx on another for metrics."""
     server = effective_server(config, host)
+    if server.metrics and server.metrics.endswith(f":{server.http_port}"):
+        said = f"server.metrics: {server.http_port} is the port that tenants are reached by"
+        yield Diagnostic(document.value_at(("server", "metrics")), said, Code.BAD_VALUE)
     if config.is_alone and server.target_port == server.http_port:
         said = f"server.target_port: {server.http_port} is the port that nginx listens on"
         yield Diagnostic(document.value_at(("server", "target_port")), said, Code.BAD_VALUE)

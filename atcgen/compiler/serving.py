@@ -66,6 +66,7 @@ def server_plan(config: Config, host: Host, tenants: Sequence[str], remotes: int
         max_waiting=server.max_waiting,
         boots=server.boots or max(1, host.cpus - 1),
         kill_timeout=server.kill_timeout,
+        metrics=server.metrics or "",
         hash_bucket_size=128 if longest < 100 else 1024,
         hash_max_size=max(2048, 2 * (remotes + len(config.users))),
     )

@@ -24,7 +24,7 @@ SECTIONS = [
 # Every part of every template is used by this one.
 EVERYTHING = """\
 storage: {replica: file:./copies}
-server: {user: root, cache_size: 1MB, trusted_proxies: [10.0.0.0/8], log_requests: true}
+server: {user: root, metrics: "127.0.0.1:9100", cache_size: 1MB, trusted_proxies: [10.0.0.0/8], log_requests: true}
 app:
   user: root
   start: serve ${socket}

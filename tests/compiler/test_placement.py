@@ -156,7 +156,7 @@ EVERYWHERE = {
     "/up": "200",
     "/_atc/elsewhere": "404",
     "/_atc/elsewhere/replay": "404",
-    "/_atc/elsewhere/private": "404",
+    "/_atc/elsewhere/steered": "404",
     "/_atc/wake": "404",
 }
 
