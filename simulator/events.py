@@ -57,7 +57,7 @@ class Log:
     deliveries: list[Delivery] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def error(self, code: str, app: str, message: str, machine: str = "") -> None:
+    def note(self, code: str, app: str, message: str, machine: str = "") -> None:
         """Note an error in an app's log."""
         with self._lock:
             self.errors.append(Error(code, app, message, machine, time.time()))

@@ -35,7 +35,7 @@ class Passed(Exception):
         self.code = code
 
 
-@dataclass
+@dataclass(eq=False)
 class Landing:
     """A connection to a machine, which counts as load until it is released."""
 
@@ -54,9 +54,6 @@ class Landing:
 
     def go_away(self) -> None:
         """Only WebSocket clients are told."""
-
-    def __hash__(self) -> int:
-        return id(self)
 
 
 class Landings:
@@ -102,7 +99,7 @@ class Landings:
                 try:
                     return await self._land(ranked, wish)
                 except Passed as problem:
-                    self._setting.log.error(problem.code, wish.app, str(problem), ranked[0].id)
+                    self._setting.log.note(problem.code, wish.app, str(problem), ranked[0].id)
                     last = problem
                     excluded |= {ranked[0].id}
             elif last:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from atcgen.agent.tasks import Tasks
 from simulator.events import Log
+from simulator.tasks import Tasks
 from simulator.unknowns import Tempo, Unknowns
 
 

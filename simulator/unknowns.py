@@ -46,6 +46,8 @@ class Unknowns:
     rate_limits: bool = True
     socket_allows: frozenset[str] = frozenset({"suspend"})  # of its own machine, without a token
     capacity_status: int = 422
+    precondition_status: int = 412  # a machine is in a state that does not allow it
+    zones_per_region: int = 8  # hosts that can have volumes of the same name, when a unique zone is required
 
     def calm(self) -> Unknowns:
         """The same without anything that happens at random."""
