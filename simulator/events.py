@@ -63,9 +63,13 @@ class Log:
             self.errors.append(Error(code, app, message, machine, time.time()))
 
     def delivered(self, delivery: Delivery) -> None:
-        """Note a request that was answered."""
+        """Note a request as it is answered, or again what became of it."""
         with self._lock:
-            self.deliveries.append(delivery)
+            known = [each.request_id for each in self.deliveries]
+            if delivery.request_id in known:
+                self.deliveries[known.index(delivery.request_id)] = delivery
+            else:
+                self.deliveries.append(delivery)
 
     def codes(self, app: str = "") -> list[str]:
         """The codes of the errors, of all apps or of one."""

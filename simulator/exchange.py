@@ -46,13 +46,15 @@ class Exchange:
             self.way.setting.log.note(failure.code, failure.app, str(failure))
             self.error = failure.code
             await self.answer(failure.status)
-        finally:
-            self.way.setting.log.delivered(self._delivery())
+        except Gone:
+            self._record()
+            raise
 
     async def answer(self, status: int, headers: Headers = ()) -> None:
         """An answer of the proxy itself, without a body."""
         self.status = status
         own = [*headers, ("content-length", "0"), *self._marks()]
+        self._record()
         await self._to_client(h11.Response(status_code=status, headers=own), h11.EndOfMessage())
 
     # a leg
@@ -89,15 +91,15 @@ class Exchange:
         """Talk to a machine, and meanwhile send it the body; end when the client leaves."""
         try:
             async with asyncio.TaskGroup() as group:
-                feeder = group.create_task(self._feed(landing.wire, leg))
+                feeder = group.create_task(self._feed(landing, leg))
                 following = await self._converse(landing, leg)
                 feeder.cancel()
         except ExceptionGroup as several:
             raise several.exceptions[0] from None
         return following
 
-    async def _feed(self, machine: Wire, leg: Leg) -> None:
-        request = self._as_told(leg)
+    async def _feed(self, landing: Landing, leg: Leg) -> None:
+        request, machine = self._as_told(leg, landing.missed), landing.wire
         with suppress(OSError, h11.LocalProtocolError):
             await machine.send(h11.Request(method=request.method, target=request.target, headers=list(request.headers)))
             async for chunk in self.body.chunks():
@@ -115,7 +117,7 @@ class Exchange:
             if not data:
                 raise Gone
 
-    def _as_told(self, leg: Leg) -> Request:
+    def _as_told(self, leg: Leg, missed: str) -> Request:
         unknowns = self.way.setting.unknowns
         request = self.way.request
         if unknowns.strips_forged:
@@ -124,8 +126,8 @@ class Exchange:
             request = replace(request, headers=without(request.headers, STEERING))
         request = transformed(request, leg.replay.transform if leg.replay else None)
         request = with_arrival(request, self.way.arrival)
-        told = without(request.headers, [name for name, _ in leg.told]) + leg.told
-        return replace(request, headers=told)
+        told = leg.told + ((("fly-preferred-instance-unavailable", missed),) if missed else ())
+        return replace(request, headers=without(request.headers, [name for name, _ in told]) + told)
 
     # the answer of a machine
 
@@ -185,6 +187,7 @@ class Exchange:
         self, landing: Landing, head: h11.Response | h11.InformationalResponse, headers: Headers
     ) -> None:
         self.status = head.status_code
+        self._record()
         kept = [*without(headers, HOP_BY_HOP | {"server", "upgrade"}), *self.cookies, *self._marks()]
         await self._to_client(h11.Response(status_code=head.status_code, headers=kept, reason=head.reason))
         try:
@@ -199,6 +202,7 @@ class Exchange:
 
     async def _tunnel(self, landing: Landing, head: h11.Response | h11.InformationalResponse) -> None:
         self.status = 101
+        self._record()
         await self._to_client(h11.InformationalResponse(status_code=101, headers=head.headers))
         is_websocket = self.way.request.header("upgrade").lower() == "websocket"
         tunnel = Tunnel(self.client, landing.wire, is_websocket=is_websocket)
@@ -220,9 +224,10 @@ class Exchange:
         via = ("via", "1.1 fly.io")
         return (("server", _SERVER), via, ("fly-request-id", self.way.arrival.request_id))
 
-    def _delivery(self) -> Delivery:
+    def _record(self) -> None:
+        """Before the client has its answer, so that it can rely on the record."""
         request, arrival = self.way.request, self.way.arrival
-        return Delivery(
+        delivery = Delivery(
             edge=self.edge,
             port=arrival.port,
             method=request.method,
@@ -234,3 +239,4 @@ class Exchange:
             cache=self.way.cache_status,
             error=self.error,
         )
+        self.way.setting.log.delivered(delivery)

@@ -21,7 +21,7 @@ from simulator.edge import Edge
 from simulator.identity import Identity
 from simulator.lifecycle import State
 from simulator.machine import Machine
-from simulator.registry import App, Registry, Volume
+from simulator.registry import App, Registry, Volume, is_gone
 from simulator.scope import Borders
 from simulator.setting import Addresses, Setting
 
@@ -81,7 +81,8 @@ class Fleet(Controls):
         """End everything; nothing is left."""
         for edge in self.edges:
             await edge.close()
-        await asyncio.gather(*(each.destroy("flyd") for each in self.registry.machines.values() if each.events))
+        left = [each for each in self.registry.machines.values() if not is_gone(each)]
+        await asyncio.gather(*(each.destroy("flyd") for each in left))
         await self.flaps.close()
         self.resolvers.close()
         await self.setting.tasks.cancel()

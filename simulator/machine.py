@@ -233,7 +233,7 @@ class Machine:
         if action is Action.NOTHING:
             return
         self._cancel_work()
-        self._note("stop", "stopping" if action is Action.SIGNAL else "stopped", source)
+        self._note("stop", "stopping", source)
         grace = self.config.stop_config.timeout if timeout is None else timeout
         number = self.config.stop_signal(self._setting.unknowns, signal_name)
         if action is Action.SIGNAL and started and self._tree:
@@ -255,7 +255,7 @@ class Machine:
 
     async def _discard(self) -> None:
         await self._drop_tree()
-        if self.state is State.STOPPING:
+        with suppress(Refused):
             self._step(Event.EXITS)
         self._cut()
 

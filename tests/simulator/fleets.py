@@ -70,6 +70,7 @@ class Answer:
     @property
     def seen(self) -> dict[str, Any]:
         """What the application says of the request."""
+        assert self.body.startswith(b"{"), self
         found: dict[str, Any] = json.loads(self.body)
         return found
 
@@ -144,6 +145,26 @@ def _answer(sock: socket.socket, http: h11.Connection) -> Answer:
             answer = replace(answer, body=answer.body + bytes(event.data))
         else:
             return answer
+
+
+@contextmanager
+def upgraded(edge: Edge, target: str) -> Iterator[tuple[int, socket.socket]]:
+    """Ask for a WebSocket: the status, and the connection after the head of the answer."""
+    with socket.create_connection(("127.0.0.1", edge.ports[443]), 20) as sock:
+        head = f"GET {target} HTTP/1.1\r\nHost: example.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        sock.sendall(head.encode())
+        said = b""
+        while not said.endswith(b"\r\n\r\n"):
+            said += sock.recv(1) or b"\r\n\r\n"
+        yield int(said.split()[1]), sock
+
+
+def exactly(sock: socket.socket, count: int) -> bytes:
+    """So many bytes, or fewer when the connection ends."""
+    found = b""
+    while len(found) < count and (data := sock.recv(count - len(found))):
+        found += data
+    return found
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 20) -> None:

@@ -229,7 +229,7 @@ def test_a_bad_configuration_is_refused(said: object) -> None:
 
 def test_the_command_is_that_of_the_machine_or_of_its_image() -> None:
     """By digest or without."""
-    images = {"app": ("serve",)}
+    images: dict[str, tuple[str, ...]] = {"app": ("serve",)}
 
     assert command(read_config({"image": "x", "init": {"exec": ["run"]}}), images) == ("run",)
     assert command(read_config({"image": "app@sha256:1", "init": {"cmd": ["-v"]}}), images) == ("serve", "-v")
@@ -240,5 +240,5 @@ def test_the_command_is_that_of_the_machine_or_of_its_image() -> None:
 
 def test_a_tempo_is_scaled_and_a_calm_world_has_no_chance() -> None:
     """Counts stay."""
-    assert (Tempo().scaled(0.1).boot, Tempo().scaled(0.1).connect_tries) == (pytest.approx(0.15), 90)
+    assert (Tempo().scaled(0.5).boot, Tempo().scaled(0.5).connect_tries) == (0.75, 90)
     assert (Unknowns().calm().cache_drop, Unknowns().calm().cold_resume) == (0, 0)

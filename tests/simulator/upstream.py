@@ -1,11 +1,12 @@
 """A tiny application for machines: it echoes what it got, and answers what the query asks for.
 
 Run as a program, with PORT in its environment; its parameters:
-`header=NAME:VALUE` (repeatable; one that replays only where `on` is its app, which is `router` if unset, and `*` for
-all, and only for a request that was not replayed, unless there is `again=1`), `status`, `say` (the body), `type`, `delay`, `early=1` (answer before reading the
-body), `ws=1` (accept an upgrade), `die=1`.
-`/count` counts in memory, `/file?name=` reads or writes in the volume, `/dial?port=` opens a connection and keeps it,
-`/dialed` says whether it still works.
+`header=NAME:VALUE` (repeatable), `status` and `delay` where `on` is its app, which is `router` if unset, and `*` for
+all, and only for a request that was not replayed, unless there is `again=1`; others say `then`, or 200, after `wait`;
+`say` (the body), `early=1` (answer before reading the body), `ws=APP` (this app accepts an upgrade), `die=1` (say
+nothing).
+`/count` counts in memory, `/file?name=` reads or writes a file, `/dial?port=` opens a connection and keeps it,
+`/dialed` says whether it still works, `/fail` and `/mend` are for health checks of `/health`.
 """
 
 from __future__ import annotations
@@ -58,27 +59,32 @@ async def _answer(
     url = urlsplit(target)
     query = parse_qs(url.query)
     named = {name.lower(): value for name, value in headers}
-    if "ws" in query and "upgrade" in named:
+    if "upgrade" in named and query.get("ws", [""])[0] in ("*", os.environ["FLY_APP_NAME"]):
         return await _websocket(query, reader, writer)
     body = b"" if "early" in query else await _body(reader, named)
     if "die" in query:
         return False
-    await asyncio.sleep(float(query.get("delay", ["0"])[0]))
+    asked = _is_asked(query, named)
+    await asyncio.sleep(float(query.get("delay" if asked else "wait", ["0"])[0]))
     said = _said(url.path, query, {"method": method, "target": target, "headers": headers}, body)
-    extra = "".join(f"{each.replace(':', ': ', 1)}\r\n" for each in _extra(query, named) + _rules(url.path))
-    status = query.get("status", ["200"])[0]
+    extra = "".join(
+        f"{each.replace(':', ': ', 1)}\r\n" for each in (query.get("header", []) if asked else []) + _rules(url.path)
+    )
+    failing = url.path == "/health" and _MEMORY.get("failing")
+    status = query.get("status" if asked else "then", ["500" if failing else "200"])[0]
     if status != "204":
         extra += f"content-length: {len(said)}\r\n"
     writer.write(f"HTTP/1.1 {status} Said\r\n{extra}\r\n".encode() + (b"" if method == "HEAD" else said))
     await writer.drain()
-    return "early" not in query
+    if "early" in query:
+        await _body(reader, named)
+    return True
 
 
-def _extra(query: dict[str, list[str]], named: dict[str, str]) -> list[str]:
-    asked = query.get("header", [])
+def _is_asked(query: dict[str, list[str]], named: dict[str, str]) -> bool:
+    """Is it for this machine to say what the query asks for?"""
     own = query.get("on", ["router"])[0] in ("*", os.environ["FLY_APP_NAME"])
-    is_first = "again" in query or not named.keys() & {"fly-replay-src", "fly-replay-failed"}
-    return asked if own and is_first else [each for each in asked if "fly" not in each]
+    return own and ("again" in query or not named.keys() & {"fly-replay-src", "fly-replay-failed"})
 
 
 def _rules(path: str) -> list[str]:
@@ -95,6 +101,8 @@ def _said(path: str, query: dict[str, list[str]], request: dict[str, Any], body:
         return str(_MEMORY["count"]).encode()
     if path == "/file":
         return _file(Path(unquote(query["name"][0])), body)
+    if path in ("/fail", "/mend"):
+        _MEMORY["failing"] = path == "/fail"
     if path == "/dial":
         loop = asyncio.get_running_loop()
         _MEMORY["dialed"] = loop.create_task(asyncio.open_connection("127.0.0.1", int(query["port"][0])))
