@@ -55,7 +55,12 @@ def fleet_spec(*machines: MachineSpec, **more: Any) -> FleetSpec:
 def fleet(*machines: MachineSpec, **more: Any) -> Iterator[Running]:
     """Run one."""
     with running(fleet_spec(*machines, **more)) as fly:
-        yield fly
+        try:
+            yield fly
+        except BaseException:
+            print(fly.errors, list(fly.fleet.registry.machines.values()), sep="\n")
+            print(*(each.log.read_text() for each in fly.fleet.registry.machines.values() if each.log.exists()))
+            raise
 
 
 @dataclass(frozen=True)
