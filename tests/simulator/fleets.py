@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,17 @@ from simulator.edge import Edge
 from simulator.running import Running, running
 from simulator.unknowns import Tempo, Unknowns
 
+
+def _unused_port() -> int:
+    """A port that nobody has at any address: who listens at all of them would answer for a machine that boots."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        with suppress(OSError), socket.socket() as sock:
+            sock.bind(("", port))
+            return port
+    raise RuntimeError("no port is free")
+
+
+PORT = _unused_port()
 UPSTREAM = (sys.executable, "-S", str(Path(__file__).with_name("upstream.py")))
 CALM = replace(Unknowns().calm(), stale_view=0.0)
 QUICK = Tempo(resume=0.05, boot=0.05, suspend=0.05, missing_target=0.4, connect_window=8, queue=0.4, soft_cordon=0.02)
@@ -28,13 +40,14 @@ ROUTER, OTHER, TARGET, SPARE = "aa000000000001", "aa000000000002", "bb0000000000
 
 def machine(app: str, name: str, region: str = "iad", **more: Any) -> MachineSpec:
     """A machine that runs the application of the tests."""
-    return MachineSpec(app=app, id=name, region=region, command=UPSTREAM, **more)
+    env = {"PORT": str(PORT), **more.pop("env", {})}
+    return MachineSpec(app=app, id=name, region=region, command=UPSTREAM, port=PORT, env=env, **more)
 
 
 def service(*ports: int, **more: Any) -> tuple[dict[str, Any], ...]:
     """HTTP at some ports."""
     listed = [{"port": each, "handlers": ["http"]} for each in ports or (80, 443)]
-    return ({"internal_port": 8080, "autostart": True, "ports": listed, **more},)
+    return ({"internal_port": PORT, "autostart": True, "ports": listed, **more},)
 
 
 def fleet_spec(*machines: MachineSpec, **more: Any) -> FleetSpec:

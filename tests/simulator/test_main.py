@@ -18,7 +18,7 @@ from simulator.description import read_fleet
 from simulator.fleet import Fleet
 from simulator.init import descendants
 from tests.docs.pages import ROOT, blocks
-from tests.simulator.fleets import ROUTER, TARGET, fleet_spec, machine, wait_until
+from tests.simulator.fleets import PORT, ROUTER, TARGET, fleet_spec, machine, wait_until
 
 
 def _is_running(pid: int) -> bool:
@@ -33,7 +33,7 @@ def test_a_file_is_run_until_a_signal_comes(tmp_path: Path, number: signal.Signa
     """That of the page, on free ports; nothing is left, however it ends."""
     (block,) = blocks("yaml fleet")
     file = tmp_path / "fleet.yml"
-    file.write_text(block.text.replace("8443", "0"), encoding="utf-8")
+    file.write_text(block.text.replace("8443", "0").replace("9001", str(PORT)), encoding="utf-8")
     words = [sys.executable, "-m", "simulator", str(file)]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout

@@ -6,7 +6,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from simulator.description import AppSpec, FleetSpec
+from simulator.description import AppSpec, EdgeSpec, FleetSpec
 from simulator.fleet import Fleet
 from simulator.running import Running
 from simulator.unknowns import Unknowns
@@ -31,7 +31,7 @@ def test_every_item_has_a_test() -> None:
 def test_every_switch_has_a_place() -> None:
     """One field, one row; a word of the file is another matter."""
     named = re.findall(r"`(\w+)`", " ".join(row[3] for row in cells(PAGE, "What it does")))
-    of_the_file = {*FleetSpec.model_fields, *AppSpec.model_fields}
+    of_the_file = {*FleetSpec.model_fields, *AppSpec.model_fields, *EdgeSpec.model_fields}
 
     assert sorted(set(named) - of_the_file) == sorted(each.name for each in fields(Unknowns))
 
