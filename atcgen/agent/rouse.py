@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 import logging
-import time
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from atcgen.agent.tasks import Tasks
@@ -15,26 +13,20 @@ from atcgen.compiler.fleet_plan import FleetPlan
 log = logging.getLogger("atc.agent")
 
 _STEERING = {"instance": "fly-force-instance-id", "region": "fly-force-region"}
-_STAYS_AWAKE = 10.0  # seconds for which a machine that answered is taken to be awake
 _PATIENCE = 30.0  # of one question; a machine that has to boot takes a while
 
 
 class Rouser:
     """Has machines awake, each asked once however many requests wait for it."""
 
-    def __init__(
-        self, fleet: FleetPlan, health: str, tasks: Tasks, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._fleet, self._health, self._tasks, self._clock = fleet, health or "/", tasks, clock
+    def __init__(self, fleet: FleetPlan, health: str, tasks: Tasks) -> None:
+        self._fleet, self._health, self._tasks = fleet, health or "/", tasks
         self._asking: dict[str, asyncio.Task[bool]] = {}
-        self._awake: dict[str, float] = {}
 
     async def rouse(self, target: str) -> bool:
         """Is the machine of a target (`instance=…`, `region=…`) awake? Another app is not ours to wake."""
         key, _, name = target.partition("=")
         if key not in _STEERING:
-            return True
-        if self._awake.get(target, 0.0) > self._clock():
             return True
         asking = self._asking.get(target)
         if asking is None:
@@ -51,7 +43,6 @@ class Rouser:
         if status >= 500:
             log.warning("rouse.failed target=%s reason='status %d'", target, status)
             return False
-        self._awake[target] = self._clock() + _STAYS_AWAKE
         return True
 
     def _get(self, headers: dict[str, str]) -> int:
