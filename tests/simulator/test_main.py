@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,6 +48,9 @@ def test_a_file_is_run_until_a_signal_comes(tmp_path: Path, number: signal.Signa
         process.wait(30)
     wait_until(lambda: not any(map(_is_running, pids)), "the end of all machines")
     assert [line.split()[0] for line in said] == ["edge", "edge", "api", "dns", "dns", "machine", "machine"]
+    home = Path(said[-1].split()[-1]).parents[1]
+    assert home.exists() is (number == signal.SIGKILL)
+    shutil.rmtree(home, ignore_errors=True)
     assert process.returncode == (0 if number == signal.SIGTERM else -number)
     assert pids
 

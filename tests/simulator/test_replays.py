@@ -169,7 +169,9 @@ def test_item_8_the_port_of_the_client_must_be_a_port_of_the_target() -> None:
         assert ask(fly.edge("iad"), replay(TO_TARGET), port=443).machine == TARGET
         for port in (80, 9090):
             assert ask(fly.edge("iad"), replay(TO_TARGET), port=port).status == 502
-        assert "no service at port 80" in fly.errors[0].message
+        said = [f"replay to target: no service at port {each}" for each in (80, 9090)]
+        assert [each.message for each in fly.errors] == said
+        assert fly.codes() == ["PR04", "PR04"]
     with fleet(router, machine("target", TARGET, services=service(80, 443, 9090))) as fly:
         answers = [ask(fly.edge("iad"), replay(TO_TARGET), port=port) for port in (80, 443, 9090)]
         assert [each.machine for each in answers] == [TARGET] * 3

@@ -76,6 +76,15 @@ def test_item_11_starts_can_be_slow_and_can_fail() -> None:
         assert time.monotonic() - began > 0.6
 
 
+def test_item_11_some_starts_take_much_longer() -> None:
+    """As often as that is wanted."""
+    with pair(tempo=replace(QUICK, tail_chance=1.0, tail=0.5)) as fly:
+        fly.suspend(TARGET)
+        began = time.monotonic()
+        ask(fly.edge("iad"), replay(TO_TARGET))
+        assert time.monotonic() - began > 0.5
+
+
 def test_item_11_a_machine_that_is_stopping_cannot_be_started() -> None:
     """PM08; in another mode the proxy waits until it can."""
     for retries in (False, True):
