@@ -7,22 +7,23 @@ import random
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from simulator.description import AppSpec, EdgeSpec, FleetSpec, MachineSpec
+from simulator.edge import Edge
 from simulator.running import Running, running
 from simulator.unknowns import Tempo, Unknowns
 from tests.compiler.real_nginx import require_nginx
-from tests.simulator.fleets import PORT, Answer, ask
+from tests.simulator.fleets import PORT, UPSTREAM, Answer, Door, ask
 
 ROOT = Path(__file__).parents[2]
 APPLICATION = ROOT / "tests/system/application.py"
 CALM = replace(Unknowns().calm(), stale_view=0.0)
-QUICK = Tempo(resume=0.05, boot=0.05, suspend=0.05, missing_target=0.4, soft_cordon=0.02, connect_window=30)
+QUICK = Tempo(
+    resume=0.05, boot=0.05, suspend=0.05, missing_target=0.4, soft_cordon=0.02, connect_window=60, connect_tries=2000
+)
 APP = f"""\
 server: {{http_port: {PORT}}}
 app:
@@ -43,24 +44,68 @@ def atc(name: str, region: str, file: Path, **more: Any) -> MachineSpec:
     )
 
 
+@dataclass
+class Entrance:
+    """A machine that clients reach without any proxy before it."""
+
+    host: str
+    ports: dict[int, int] = field(default_factory=lambda: {443: PORT})
+
+
+@dataclass
+class Shows:
+    """The app `shows`, and where its clients arrive."""
+
+    fly: Running
+    file: Path
+    target: str
+    doors: dict[str, Edge | Door]
+
+    def ask(self, where: str, path: str, **more: Any) -> Answer:
+        """One request at an edge of Fly Proxy, or at a host of that region."""
+        return ask(self.doors[where], path, **more)
+
+    def is_up(self, where: str) -> bool:
+        """Does anybody answer there?"""
+        try:
+            return self.ask(where, "/up").status == 200
+        except OSError:
+            return False
+
+
 @contextmanager
 def shows(
-    text: str, places: Mapping[str, str], directory: Path, *machines: MachineSpec, **more: Any
-) -> Iterator[Running]:
-    """The app `shows` with a machine of each name in its region, all with the same atc.yml; and other machines."""
+    text: str, places: Mapping[str, str], directory: Path, *machines: MachineSpec, target: str = "fly", **more: Any
+) -> Iterator[Shows]:
+    """The app with a machine of each name in its region, all with the same atc.yml; and other machines.
+
+    In the text, ADDRESS stands for the public address, and HOSTS for the addresses of the machines by name and region.
+    """
     require_nginx()
     file = directory / "atc.yml"
-    address = {"unknowns": CALM, "tempo": QUICK, "seed": 1}
-    edges = (EdgeSpec(region="iad"), EdgeSpec(region="ams"))
     names = dict.fromkeys(("shows", *(each.app for each in machines)))
-    apps = more.pop("apps", tuple(AppSpec(name=each, public=each == "shows") for each in names))
-    own = tuple(atc(name, region, file) for name, region in places.items())
-    file.write_text(APP + text)
-    spec = FleetSpec(apps=apps, machines=(*own, *machines), edges=edges, default_app="shows", **(address | more))
-    with running(spec) as fly:
-        file.write_text(text_with_address(APP + text, f"http://127.0.0.1:{fly.edge('iad').ports[443]}"))
+    usual = {
+        "unknowns": CALM,
+        "tempo": QUICK,
+        "seed": 1,
+        "edges": (EdgeSpec(region="iad"), EdgeSpec(region="ams")),
+        "apps": tuple(AppSpec(name=each, public=each == "shows") for each in names),
+    }
+    own = tuple(replace_start(atc(name, region, file)) for name, region in places.items())
+    with running(FleetSpec(machines=(*own, *machines), default_app="shows", **(usual | more))) as fly:
+        addresses = {name: fly.machine(name).identity.address for name in places}
+        by_region = {region: addresses[name] for name, region in reversed(list(places.items()))}
+        hosts = ", ".join(f"{name}: 'http://{each}:{PORT}'" for name, each in (addresses | by_region).items())
+        edge = f"http://127.0.0.1:{fly.edge('iad').ports[443]}"
+        file.write_text(APP + text.replace("ADDRESS", edge).replace("HOSTS", f"{{{hosts}}}"))
+        doors: dict[str, Edge | Door] = {region: Entrance(each) for region, each in by_region.items()}
+        if target == "fly":
+            doors = {region: fly.edge(region) for region in ("iad", "ams")}
+        else:
+            for name in places:
+                fly.start(name)
         try:
-            yield fly
+            yield Shows(fly, file, target, doors)
         except BaseException:
             print(fly.errors)
             for each in fly.fleet.registry.machines.values():
@@ -68,9 +113,9 @@ def shows(
             raise
 
 
-def text_with_address(text: str, address: str) -> str:
-    """The file, with the edge as the public address of the app."""
-    return text.replace("ADDRESS", address)
+def replace_start(spec: MachineSpec) -> MachineSpec:
+    """One that sleeps until somebody wants it."""
+    return spec.model_copy(update={"start": False})
 
 
 def said(answer: Answer) -> str:
@@ -89,4 +134,6 @@ def some_bytes(size: int) -> bytes:
     return random.Random(size).randbytes(size)
 
 
-__all__ = ["PORT", "Answer", "Running", "ask", "atc", "digest", "pytest", "said", "shows", "some_bytes"]
+def upstream(app: str, name: str, region: str) -> MachineSpec:
+    """A machine of another app, which says what it was asked."""
+    return MachineSpec(app=app, id=name, region=region, command=UPSTREAM, port=PORT, env={"PORT": str(PORT)})

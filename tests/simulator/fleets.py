@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 import h11
@@ -113,8 +113,15 @@ def replay(value: str, path: str = "/page", *more: str, **parameters: str) -> st
     return where(path, f"fly-replay:{value}", *more, **parameters)
 
 
+class Door(Protocol):
+    """Where clients arrive."""
+
+    host: str
+    ports: dict[int, int]
+
+
 def ask(
-    edge: Edge,
+    edge: Edge | Door,
     target: str = "/",
     *,
     method: str = "GET",
@@ -124,7 +131,7 @@ def ask(
     timeout: float = 20,
 ) -> Answer:
     """One request on a connection of its own; a list of bodies is sent in chunks."""
-    with socket.create_connection(("127.0.0.1", edge.ports[port]), timeout) as sock:
+    with socket.create_connection((getattr(edge, "host", "127.0.0.1"), edge.ports[port]), timeout) as sock:
         http = h11.Connection(h11.CLIENT)
         said = {"host": "example.test", **(headers or {})}
         if isinstance(body, list):
