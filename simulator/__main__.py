@@ -34,7 +34,7 @@ async def _serve(spec: FleetSpec) -> None:
     async with Fleet(spec) as fleet:
         for line in described(fleet):
             print(line, flush=True)
-        telling = asyncio.create_task(_tell(fleet))
+        telling = asyncio.ensure_future(_tell(fleet))
         await ended.wait()
         telling.cancel()
 
