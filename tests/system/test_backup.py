@@ -17,7 +17,8 @@ from atcgen.replica.custodian import Custodian
 from atcgen.replica.drill import Drill, drill
 from atcgen.replica.site import site, vault
 from atcgen.system.supervisor import Supervisor
-from tests.system.machines import TENANT, World, world
+from tests.system.machine import TENANT
+from tests.system.machines import World, world
 from tests.system.running import wait_until
 
 pytestmark = pytest.mark.system
