@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.replica import servers
 from tests.system.machine import PROGRAM, Machine
-from tests.system.running import free_port, wait_until
+from tests.system.running import reserved_port, wait_until
 
 LEDGER = Path(__file__).with_name("ledger.py")
 
@@ -127,7 +127,10 @@ def world(settings: Settings | None = None) -> Iterator[World]:
         if not os.environ.get("ATC_TEST_LEAVE"):
             stack.callback(shutil.rmtree, directory)
         storage, environ = stack.enter_context((_bucket if said.s3 else _directory)(directory))
-        machines = [_machine(directory / name, said, storage, environ) for name in ("a", "b")]
+        machines = [
+            _machine(directory / name, stack.enter_context(reserved_port()), said, storage, environ)
+            for name in ("a", "b")
+        ]
         for machine in machines:
             stack.callback(machine.crash)
         yield World(directory, directory / "store", *machines)
@@ -149,8 +152,7 @@ def _bucket(directory: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
         yield f"replica: 's3://{servers.BUCKET}/here', endpoint: '{endpoint}'", servers.CREDENTIALS
 
 
-def _machine(home: Path, said: Settings, storage: str, environ: Mapping[str, str]) -> Machine:
-    port = free_port()
+def _machine(home: Path, port: int, said: Settings, storage: str, environ: Mapping[str, str]) -> Machine:
     home.mkdir()
     (home / "atc.yml").write_text(
         f"server: {{http_port: {port}, bind: 127.0.0.1, kill_timeout: {said.kill_timeout}, hold: 20s}}\n"

@@ -77,6 +77,6 @@ def is_refused(world: World, machine: Machine, words: str) -> None:
     assert machine.asked(PATH)[0] == 503
     assert words in machine.status()["reason"], machine.status()
     left = [each for each in machine.data.rglob("*") if each.is_file() and each.stat().st_size]
-    assert not left, left
+    assert not left + list(machine.data.glob(".restoring-*")), left
     assert world.lease()["path"] == before
     wait_until(world.is_released)
