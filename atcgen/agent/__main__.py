@@ -20,6 +20,7 @@ from atcgen.agent.service import Service
 from atcgen.agent.shutdown import dismiss_the_rest, shut_down
 from atcgen.agent.watch import watch
 from atcgen.compiler.plan import load
+from atcgen.system.pauses import notice_pauses
 from atcgen.system.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ async def run(current: Path) -> None:
     door = await serve(socket.socket(fileno=0), lambda request: _wake(service, request))
     desk = await serve(control_socket(plan.paths.control_socket), lambda request: control(service, applier, request))
     service.tasks.start(observe.watch_idleness(service))
+    if service.site:
+        notice_pauses(service.look_at_the_clock)
     service.tasks.start(_notice_the_end_of_supervisord(done))
     if service.site:
         service.tasks.start(_keep_drilling(service, service.site))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +47,12 @@ class Keeper:
     def address(self, slot: int) -> Address:
         """Where the process of a slot listens."""
         return Address(port=self.plan.port) if self.plan.port else Address(socket=self.plan.socket(slot))
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to all its processes and theirs."""
+        for pid in self.pids.values():
+            with suppress(OSError):
+                os.killpg(pid, number)
 
     async def until(self, condition: Callable[[life.Tenant], bool]) -> None:
         """Wait until something is true of the tenant."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import re
 import signal
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,14 +71,21 @@ class Service:
         if self.site is None or plan.backup is None:
             return None
         from atcgen.replica.custodian import Custodian  # noqa: PLC0415 - the same
+        from atcgen.replica.renewal import Processes  # noqa: PLC0415
 
-        return Custodian(plan, self.site, lambda _: self._kill(plan.program))
+        def send(number: signal.Signals) -> None:
+            self.keepers[plan.program].signal(number)
 
-    def _kill(self, program: str) -> None:
-        """End the processes of a tenant at once: its databases may be somebody else's now."""
-        for pid in self.keepers[program].pids.values():
-            with suppress(OSError):
-                os.killpg(pid, signal.SIGKILL)
+        processes = Processes(
+            kill=lambda _: send(signal.SIGKILL), halt=lambda: send(signal.SIGSTOP), go_on=lambda: send(signal.SIGCONT)
+        )
+        return Custodian(plan, self.site, processes)
+
+    def look_at_the_clock(self) -> None:
+        """Time may have gone on while this machine stood still."""
+        for each in self.keepers.values():
+            if each.custodian:
+                each.custodian.look_at_the_clock()
 
     def take(self, plan: Plan) -> None:
         """Work by a new plan from now on; tenants take theirs one by one."""

@@ -14,7 +14,8 @@ from atcgen.compiler.names import program_name
 from atcgen.compiler.paths import state_paths
 from atcgen.compiler.plan import Host, Plan, Remote, RemotePrefix, Replay
 from atcgen.compiler.routes import infer
-from atcgen.compiler.schema import App, Backup, Config, Idle, Level, Route, Section, Tenant, User
+from atcgen.compiler.schema import App, Backup, Config, Idle, Level, Route, Tenant, User
+from atcgen.compiler.section import Section
 from atcgen.compiler.serving import server_plan
 from atcgen.compiler.source import Document, Path
 from atcgen.compiler.storage import store_plan

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from atcgen.compiler import compile_text, interpolate, schema, values
+from atcgen.compiler import compile_text, fleet_schema, interpolate, schema, values
 from atcgen.compiler.environment import OVERRIDABLE
 from atcgen.compiler.plan import Host
 from atcgen.compiler.render import Templates
@@ -31,6 +31,10 @@ _SECTIONS: Mapping[str, tuple[type[BaseModel], str]] = {
     "idle": (schema.Idle, "`idle`, `users.*.idle`, `users.*.tenants.*.idle`, `routes[].idle`"),
     "storage": (schema.Storage, "`storage`"),
     "backup": (schema.Backup, "`backup`, `users.*.backup`, `users.*.tenants.*.backup`, `routes[].backup`"),
+    "fleet": (fleet_schema.Fleet, "`fleet`"),
+    "replay": (fleet_schema.Replaying, "`fleet.replay`; a duration alone is short for `cache`"),
+    "elsewhere": (fleet_schema.Elsewhere, "`fleet.elsewhere[]`"),
+    "hosts": (fleet_schema.Host, "`fleet.hosts.*`; the address alone is short for `url`"),
     "users": (schema.User, "`users.*`, by the first segment of the customer's URLs"),
     "tenants": (schema.Tenant, "`users.*.tenants.*`, by the path below the user's prefix"),
     "routes": (schema.Route, "`routes[]`"),
@@ -52,6 +56,8 @@ _KINDS: Mapping[str, Any] = {
     "word": values.MachineWord,
     "network": values.Network,
     "address": values.Address,
+    "URL": values.Url,
+    "pattern": values.PathPattern,
     "variable": values.EnvName,
     "file": values.DatabaseFile,
     "database": values.DatabaseName,

@@ -6,14 +6,12 @@ JSON Schema for editors and the sentences of errors are made from it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
-from pydantic_core.core_schema import no_info_before_validator_function
+from pydantic import Field
 
+from atcgen.compiler.fleet_schema import Fleet
+from atcgen.compiler.section import Section, Short
 from atcgen.compiler.values import (
     Address,
     DatabaseFile,
@@ -33,35 +31,6 @@ from atcgen.compiler.values import (
 
 DAY = 86_400.0
 PETABYTE = 1024**5
-
-
-class Section(BaseModel):
-    """A mapping of atc.yml: unknown keys are errors, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-@dataclass(frozen=True)
-class Short:
-    """Shorter spellings of a mapping or a list: nothing at all is an empty one, and, where `key` says so, a plain value
-    is a mapping with that one key. Editors are told the same.
-    """
-
-    key: str | None = None
-    empty: type[dict[str, Any] | list[Any]] = dict
-
-    def expand(self, value: Any) -> Any:
-        """What a short spelling stands for."""
-        if value is None:
-            return self.empty()
-        return {self.key: value} if self.key is not None and not isinstance(value, dict) else value
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return no_info_before_validator_function(self.expand, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        short = [] if self.key is None else [{"type": ["string", "number"]}]
-        return {"anyOf": [handler(schema), *short, {"type": "null"}]}
 
 
 Env = Annotated[dict[EnvName, Text], Short()]
@@ -322,6 +291,9 @@ class Config(Section):
     backup: BackupLevel = Field(default_factory=Backup, description="How databases are copied to the replica.")
     pin: bool = Field(False, description="Keep every tenant up.")
     start: Start = Field("demand", description="`eager` starts every tenant when atc starts.")
+    fleet: Annotated[Fleet, Short()] = Field(
+        default_factory=Fleet, description="The machines, and how requests find them."
+    )
     users: Annotated[dict[Segment, Annotated[User, Short()]], Short()] = Field(
         default_factory=dict, description="Customers by the first segment of their URLs."
     )

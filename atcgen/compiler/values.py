@@ -19,6 +19,8 @@ _SIZE = re.compile(r"(\d{1,30})\s*([kmgt]?)i?b?\Z", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _SEGMENT = re.compile(r"[A-Za-z0-9._~@+-]+\Z")
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)\Z")
+_URL = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?/?\Z")
+_PATTERN = re.compile(r"[/*][A-Za-z0-9._~@+/*-]*\Z")
 _MACHINE_WORD = re.compile(r"[A-Za-z0-9_-]{1,63}\Z")
 
 
@@ -106,6 +108,18 @@ def _address(value: Any) -> Any:
         raise ValueError("must be an IP address such as 127.0.0.1") from None
 
 
+def _url(value: Any) -> Any:
+    if not isinstance(value, str) or not _URL.match(value):
+        raise ValueError("must be an address such as https://sea.example:8080, without a path")
+    return value.rstrip("/")
+
+
+def _path_pattern(value: Any) -> Any:
+    if not isinstance(value, str) or not _PATTERN.match(value):
+        raise ValueError("must be a path that begins with '/' or '*', such as /*/print/*.pdf or **.pdf")
+    return value
+
+
 def _env_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise ValueError("must be letters, digits and '_', as the name of an environment variable")
@@ -146,6 +160,8 @@ Host = Annotated[str, BeforeValidator(_host), WithJsonSchema({"type": "string", 
 MachineWord = Annotated[str, BeforeValidator(_machine_word), BeforeValidator(_text), WithJsonSchema({"type": "string"})]
 Network = Annotated[str, BeforeValidator(_network), WithJsonSchema({"type": "string"})]
 Address = Annotated[str, BeforeValidator(_address), WithJsonSchema({"type": "string", "format": "ip"})]
+Url = Annotated[str, BeforeValidator(_url), WithJsonSchema({"type": "string", "format": "uri"})]
+PathPattern = Annotated[str, BeforeValidator(_path_pattern), WithJsonSchema({"type": "string"})]
 EnvName = Annotated[str, AfterValidator(_env_name)]
 UrlSuffix = Annotated[str, AfterValidator(_url_suffix), WithJsonSchema({"type": "string", "pattern": "^/"})]
 DatabaseFile = Annotated[str, AfterValidator(_below), BeforeValidator(_text), WithJsonSchema({"type": "string"})]

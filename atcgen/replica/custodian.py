@@ -9,7 +9,7 @@ import logging
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from atcgen.replica.custody import Verdict, follows, judge
 from atcgen.replica.filing import Filing
 from atcgen.replica.lease import Claimant, Holder, Lease, Lost, lease_clock, read_lease
 from atcgen.replica.notes import Notes
+from atcgen.replica.renewal import Processes, RanOut, Renewal
 from atcgen.replica.restoring import Moment, Progress, restore_all, restore_moment
 from atcgen.replica.site import Site
 from atcgen.system.litestream import NotReplicated
@@ -36,15 +37,14 @@ log = logging.getLogger("atc.agent")
 
 _PATIENCE = 3600.0  # for the first copy, which may be of gigabytes
 _LAST_COPY = 10.0
-_TICK = 1.0
 
 
 class Custodian:
-    """One tenant's. `lost` is called with a reason when its processes have to be killed at once."""
+    """One tenant's."""
 
-    def __init__(self, plan: TenantPlan, site: Site, lost: Callable[[str], None]) -> None:
+    def __init__(self, plan: TenantPlan, site: Site, processes: Processes) -> None:
         assert plan.backup
-        self.plan, self.backup, self.site, self._lost = plan, plan.backup, site, lost
+        self.plan, self.backup, self.site, self._processes = plan, plan.backup, site, processes
         self._claimant = Claimant(site.store, self.backup.lease, plan.id, site.owner, site.holder, site.plan.lease)
         self.holder: Holder | None = None
         self._notes = Notes(plan, site.boot)
@@ -53,6 +53,7 @@ class Custodian:
         self.progress = Progress()
         self.problem = ""  # what is wrong with having its databases, for people
         self._renewing: asyncio.Task[Any] | None = None
+        self._renewal: Renewal | None = None
         self._settling: asyncio.Task[Any] | None = None
         self._claims = 0  # how many want it awake
         self._is_awake = False  # it was claimed, and was not let go since
@@ -179,34 +180,31 @@ class Custodian:
             self.protect()
 
     async def _keep_renewing(self, holder: Holder) -> None:
-        due = lease_clock() + self.site.plan.lease / 3
-        while self.holder is holder:
-            await asyncio.sleep(min(_TICK, self.site.plan.lease / 10))
-            if lease_clock() < due:
-                continue
-            try:
-                # One that is not answered must not take longer than the lease lasts.
-                left = max(holder.safe_until - lease_clock(), self.site.plan.lease / 6)
-                async with asyncio.timeout(left):
-                    await holder.renew()
-                due = lease_clock() + self.site.plan.lease / 3
-                self._note()
-            except Lost as problem:
-                return self._give_up(holder, str(problem))
-            except (AtcError, TimeoutError) as problem:
-                said = str(problem) or "the store does not answer"
-                log.warning("lease.not_renewed tenant=%s reason=%r", self.plan.id, said)
-                if lease_clock() >= holder.safe_until:
-                    self._owes = True
-                    return self._give_up(holder, f"its lease could not be renewed: {said}")
-            attached = self.copies.attached
-            if attached and attached.pid and not runs(attached.pid):
-                self.replica_ended(attached.pid)  # nobody said so
-            self.copies.check_guard()
-            with suppress(TimeoutError):  # a litestream that does not answer must not keep the lease from being renewed
-                async with asyncio.timeout(self.site.plan.lease / 6):
-                    await self.copies.measure()
-        return None
+        renewal = self._renewal = Renewal(self.plan.id, holder, self.site.plan.lease, self._processes)
+        try:
+            while self.holder is holder:
+                if await renewal.turn():
+                    self._note()
+                    await self._look_at_the_copies()
+        except (Lost, RanOut) as problem:
+            self._owes = self._owes or isinstance(problem, RanOut)
+            self._give_up(holder, str(problem))
+        finally:
+            renewal.end()
+
+    def look_at_the_clock(self) -> None:
+        """Time may have gone on while this machine stood still: nothing is written under a lease that is in doubt."""
+        if self._renewal and self.holder:
+            self._renewal.look_at_the_clock()
+
+    async def _look_at_the_copies(self) -> None:
+        attached = self.copies.attached
+        if attached and attached.pid and not runs(attached.pid):
+            self.replica_ended(attached.pid)  # nobody said so
+        self.copies.check_guard()
+        with suppress(TimeoutError):  # a litestream that does not answer must not keep the lease from being renewed
+            async with asyncio.timeout(self.site.plan.lease / 6):
+                await self.copies.measure()
 
     def _give_up(self, holder: Holder, reason: str) -> None:
         """Stop writing at once: somebody else may begin."""
@@ -216,7 +214,7 @@ class Custodian:
         self.problem, self.holder = reason, None
         self.files.end()
         self._note()
-        self._lost(reason)
+        self._processes.kill(reason)
         self.copies.kill()
 
     # When it has ended
@@ -371,12 +369,13 @@ class Custodian:
             await holder.renew()
         except (OSError, ValueError, KeyError, AtcError) as problem:
             self._owes = isinstance(problem, AtcError) and not isinstance(problem, Lost)
-            self._lost(str(problem))
+            self._processes.kill(str(problem))
             await attaching.end(pid, signal.SIGKILL)
             return
         self.holder, self._has_truth = holder, bool(said["has_truth"])
         self.copies.number = int(said["number"])
         self._renewing = self.site.start(self._keep_renewing(holder))
+        self._processes.go_on()  # the agent may have been killed while they were halted
         if not self._has_truth:  # it was about to be restored
             await self._give_back(dict(holder.lease.databases))
         if self.holder and said["attached"] and said["attached"]["is_published"] and runs(pid):

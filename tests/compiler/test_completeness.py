@@ -8,16 +8,18 @@ import jinja2
 import pytest
 from pydantic import BaseModel
 
-from atcgen.compiler import interpolate, schema
+from atcgen.compiler import fleet_schema, interpolate, schema
 from atcgen.compiler.check import section_at
 from atcgen.compiler.plan import Plan
 from atcgen.compiler.render import render
+from atcgen.compiler.section import Section
 from tests.compiler.compiling import TEMPLATES, compiled, machine
 
 SECTIONS = [
     each
-    for each in vars(schema).values()
-    if isinstance(each, type) and issubclass(each, schema.Section) and each.__module__ == schema.__name__
+    for module in (schema, fleet_schema)
+    for each in vars(module).values()
+    if isinstance(each, type) and issubclass(each, Section) and each.__module__ == module.__name__
 ]
 # Every part of every template is used by this one.
 EVERYTHING = """\

@@ -24,6 +24,7 @@ from atcgen.replica.custodian import Custodian
 from atcgen.replica.files import DAY, Version
 from atcgen.replica.filing import Filing
 from atcgen.replica.lease import Claimant, Holder, Lease
+from atcgen.replica.renewal import Processes
 from atcgen.replica.restoring import Progress
 from atcgen.replica.site import Site
 from atcgen.system import tree
@@ -32,6 +33,8 @@ from tests.compiler.compiling import compiled, machine
 from tests.replica.conftest import Place
 
 pytestmark = pytest.mark.system
+
+NOBODY = Processes(kill=lambda _: None, halt=lambda: None, go_on=lambda: None)
 
 OLD = 1_500_000_000 * 10**9 + 123_456_789  # nanoseconds
 TEXT = """\
@@ -573,7 +576,7 @@ def test_a_tenant_without_any_database_has_its_files(machines: Machines) -> None
     a, b = machines("a"), machines("b")
 
     async def claim_and_settle(here: Here, content: str) -> dict[str, tuple[object, ...]]:
-        custodian = Custodian(here.plan, here.site, lambda _: None)
+        custodian = Custodian(here.plan, here.site, NOBODY)
         await custodian.claim()
         found = here.all()
         here.write("storage/a", content, time.time_ns())
@@ -612,7 +615,7 @@ def test_a_claim_that_was_killed_gives_back_what_it_had(machines: Machines, monk
         async def killed(*_: object) -> None:
             raise _Killed
 
-        claiming = Custodian(b.plan, b.site, lambda _: None)
+        claiming = Custodian(b.plan, b.site, NOBODY)
         monkeypatch.setattr("atcgen.replica.custodian.restore_all", killed)
         monkeypatch.setattr(claiming, "_give_back", killed)
         with pytest.raises(_Killed):
@@ -620,7 +623,7 @@ def test_a_claim_that_was_killed_gives_back_what_it_had(machines: Machines, monk
         assert claiming._renewing
         claiming._renewing.cancel()
 
-        resumed = Custodian(b.plan, b.site, lambda _: None)
+        resumed = Custodian(b.plan, b.site, NOBODY)
         await resumed.resume(0, is_awake=False)
         resumed.suspect()
         await resumed.settle(5)

@@ -15,6 +15,7 @@ import pytest
 
 from atcgen.replica.custodian import Custodian
 from atcgen.replica.drill import Drill, drill
+from atcgen.replica.renewal import Processes
 from atcgen.replica.site import site, vault
 from atcgen.system.supervisor import Supervisor
 from tests.system.machine import TENANT
@@ -22,6 +23,8 @@ from tests.system.machines import World, world
 from tests.system.running import wait_until
 
 pytestmark = pytest.mark.system
+
+NOBODY = Processes(kill=lambda _: None, halt=lambda: None, go_on=lambda: None)
 
 OTHER = "t/y"
 
@@ -167,7 +170,7 @@ def test_a_restore_on_trial_compares_what_is_at_rest(pair: World, tmp_path: Path
     async def tried() -> Drill:
         tasks = asyncio.get_running_loop().create_task
         here = site(plan.store, pair.a.home / ".atc", Supervisor("/nowhere"), {}, tasks)
-        return await drill(vault(plan.store, {}), Custodian(plan.tenants[0], here, lambda _: None), result, tmp_path)
+        return await drill(vault(plan.store, {}), Custodian(plan.tenants[0], here, NOBODY), result, tmp_path)
 
     found = asyncio.run(tried())
     assert (found.tenant, found.problem, found.compared) == (TENANT, "", True)
