@@ -34,7 +34,7 @@ class Machine:
     environ: Mapping[str, str]
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _begun: int = 0
-    _suspended: set[int] = field(default_factory=set)
+    _suspended: list[int] = field(default_factory=list)
 
     @property
     def atc(self) -> Atc:
@@ -112,12 +112,18 @@ class Machine:
     def suspend(self) -> None:
         """Stop every process at one moment, as when a machine is suspended; clocks go on."""
         assert self.process
-        self._suspended = frozen(self.process.pid, str(self.home))
+        first = [self.pid(), self.atc.pid_of("atc-agent:0")]
+        everything = frozen(self.process.pid, str(self.home))
+        self._suspended = [pid for pid in first if pid] + [pid for pid in everything if pid not in first]
 
     def resume(self) -> None:
-        """Let them go on."""
+        """Let them go on.
+
+        The application is continued first, since that would undo what the agent does to it, and then the agent, to
+        which the news that time has passed comes before any request does.
+        """
         send(self._suspended, signal.SIGCONT)
-        self._suspended = set()
+        self._suspended = []
 
     def destroy(self) -> None:
         """SIGKILL everything at one moment, and no file is left but atc.yml."""

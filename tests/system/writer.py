@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -57,12 +57,12 @@ class Writer:
         before = len(self.acknowledged)
         wait_until(lambda: len(self.acknowledged) >= before + more, within)
 
-    def take_back(self, since: float) -> int:
-        """Forget what was acknowledged after a moment, as what nobody may rely on; how many rows that was."""
-        late = [each for each, when in self.acknowledged.items() if when > since]
-        for each in late:
+    def forget(self, since: float, there: Collection[int]) -> int:
+        """Leave out what was acknowledged after a moment and is not there; how many rows that is."""
+        forked = [row for row, when in self.acknowledged.items() if when > since and row not in there]
+        for each in forked:
             del self.acknowledged[each]
-        return len(late)
+        return len(forked)
 
     def _go_on(self) -> None:
         while not self._done.is_set():
@@ -85,7 +85,7 @@ class Outcome:
     holes: int  # lost rows that are older than one that was kept: not the end is missing, but something in between
     invented: int  # rows that nobody posted
     integrity: str
-    forked: int = 0  # rows that a machine acknowledged while another one had the tenant
+    forked: int = 0  # rows that a machine acknowledged while another one had the tenant, and that are not there
     refused: int = 0  # starts that did not happen
 
     @property
