@@ -24,7 +24,7 @@ ALL = (
     Scenario("suspended, then destroyed", together.suspended_then_destroyed, _SUDDEN),
     Scenario("suspended, taken over, resumed", together.suspended_and_resumed, _SUDDEN),
     Scenario("store away for a while", stores.away, settings=Settings(lease="20s")),
-    Scenario("store away for a minute", stores.away_for_a_minute, settings=Settings(lease="2m"), is_long=True),
+    Scenario("store away for a minute", stores.away_for_a_minute, settings=Settings(lease="4m"), is_long=True),
     Scenario("disk of the store unmounted for a while", stores.unmounted, settings=Settings(lease="9s")),
     Scenario("store away for longer than the lease", stores.away_for_longer_than_the_lease),
     Scenario("store away at the stop", stores.away_at_the_stop, settings=Settings(lease="1m")),

@@ -23,7 +23,7 @@ _MORE_THAN_SMALL = 500  # rows
 
 
 def away(world: World, pause: float) -> Outcome:
-    """The store is away for less than the lease lasts: the application goes on."""
+    """The store is away for less than a third of the lease: the application goes on, and copies catch up."""
     return _away(world, pause, world.outage())
 
 
