@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import sys
 import tempfile
@@ -89,12 +90,12 @@ class World:
         """How many starts of the tenant did not happen, on machines that were not destroyed."""
         return self.a.refused() + self.b.refused()
 
-    def objects(self) -> list[Path]:
-        """The files of the path that is the truth with what was changed and is nowhere else, oldest first."""
+    def copies_of_some_change(self) -> list[Path]:
+        """Every file of the path that is the truth which has one of the transactions, chosen by lot."""
         place = self.store / f"tenants/{PROGRAM}" / self.lease()["path"]
-        changes = sorted(place.rglob("ltx/0/*.ltx"))
-        together = [_last(each) for each in place.rglob("ltx/*/*.ltx") if each not in changes]
-        return [each for each in changes if _last(each) > max(together, default=0)]
+        spans = {each: [int(end, 16) for end in each.stem.split("-")] for each in place.rglob("ltx/*/*.ltx")}
+        chosen = random.randint(1, max(last for _, last in spans.values()))
+        return [each for each, (first, last) in spans.items() if first <= chosen <= last]
 
     def wait_until_published(self, more_than: str = "") -> str:
         """Wait until the path that is the truth is of who holds the lease now, and another one than before; it."""
@@ -108,11 +109,6 @@ class World:
 
         wait_until(is_published)
         return str(self.lease()["path"])
-
-
-def _last(file: Path) -> int:
-    """The last transaction in a file of litestream's."""
-    return int(file.stem.rpartition("-")[2], 16)
 
 
 @contextmanager
