@@ -248,6 +248,24 @@ def test_a_missing_directory_is_no_absent_object(ask: Callable[[Store], Awaitabl
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize("ask", ASKING)
+def test_an_empty_directory_in_its_place_is_not_the_store(
+    ask: Callable[[Store], Awaitable[object]], tmp_path: Path
+) -> None:
+    """Its disk was unmounted. Nothing is made in the empty place, and the store is there again when the disk is."""
+    (tmp_path / "store").mkdir()
+    store = open_store(f"file://{tmp_path}/store", credentials={})
+    asyncio.run(store.create("b", b"1"))
+    (tmp_path / "store").rename(tmp_path / "away")
+    (tmp_path / "store").mkdir()
+
+    assert refusal(ask(store)) == f"file://{tmp_path}/store is not there: another directory is in its place"
+    assert not list((tmp_path / "store").iterdir())
+    (tmp_path / "store").rmdir()
+    (tmp_path / "away").rename(tmp_path / "store")
+    assert (asyncio.run(store.get("a")), keys(store)) == (None, ["b"])
+
+
 @pytest.mark.parametrize("wrong", CREDENTIALS)
 @pytest.mark.parametrize("ask", ASKING)
 def test_wrong_credentials_are_forbidden(ask: Callable[[Store], Awaitable[object]], wrong: str, rclone: str) -> None:
