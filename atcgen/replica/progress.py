@@ -62,12 +62,14 @@ class Progress:
         self._wanted: dict[str, int] = {}
         self._done: dict[str, int] = {}
         self._growing: dict[str, Callable[[], int]] = {}
+        self._begun = clock()
         self._first: tuple[float, int] | None = None  # when the first bytes were there, and how many
 
     def begin(self, what: str, wanted: Mapping[str, int]) -> None:
         """It begins; `wanted` is how large each part will be, as far as that is known."""
         self._what, self._wanted = what, dict(wanted)
         self._done, self._growing, self._first = {}, {}, None
+        self._begun = self._clock()
 
     def end(self) -> None:
         """Nothing goes on."""
@@ -96,7 +98,9 @@ class Progress:
         done, wanted = self._sum(), sum(self._wanted.values())
         if self._first is None and done:
             self._first = self._clock(), done
-        since, before = self._first or (self._clock(), 0)
+        since, before = self._first or (self._begun, 0)
+        if before == done:  # all in one look: the time until then is all that is known
+            since, before = self._begun, 0
         left = seconds_left(done - before, wanted - before, self._clock() - since)
         return Restoring(self._what, min(done, wanted), wanted, left)
 
