@@ -224,8 +224,8 @@ class Backup(Section):
         1,
         ge=0.1,
         le=3600,
-        description="How often changes are sent, and so how much a machine that is destroyed takes with it; "
-        "a database that changes all the time costs a request each time.",
+        description="How much of the last changes a machine that is destroyed takes with it at most; "
+        "a database that changes all the time costs two requests in that time.",
     )
     files: Duration = Field(
         60,

@@ -81,10 +81,10 @@ def configuration(
 ) -> str:
     """The text of a configuration for `litestream replicate -config FILE -no-expand-env`; times are in seconds.
 
-    What an application writes reaches the store within about twice `sync_interval`. A restore reads all files since the
+    What an application writes is on its way to the store before `sync_interval` is over: it waits to be noticed, and then
+    to be sent. A restore reads all files since the
     last compaction, one after another; a compaction lists the store three times, none when nothing was written since.
     """
-    every = duration(sync_interval)
     return yaml.safe_dump(
         {
             "socket": {"enabled": True, "path": socket, "permissions": 0o600},
@@ -100,8 +100,9 @@ def configuration(
                 {
                     "path": each.path,
                     "meta-path": each.meta,
-                    "monitor-interval": every,  # both are one second unless said, and lowering one alone does nothing
-                    "replica": each.replica.settings() | {"sync-interval": every},
+                    # Both are one second unless said, and one is waited for after the other; the rest is for sending.
+                    "monitor-interval": duration(0.4 * sync_interval),
+                    "replica": each.replica.settings() | {"sync-interval": duration(0.5 * sync_interval)},
                 }
                 for each in sources
             ],

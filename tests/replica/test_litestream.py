@@ -81,7 +81,7 @@ def test_a_configuration() -> None:
             {
                 "path": "/d/a.db",
                 "meta-path": "/m/1/a",
-                "monitor-interval": "250ms",
+                "monitor-interval": "100ms",
                 "replica": {
                     "type": "s3",
                     "bucket": "b",
@@ -89,14 +89,14 @@ def test_a_configuration() -> None:
                     "endpoint": "http://127.0.0.1:9",
                     "force-path-style": True,
                     "region": "auto",
-                    "sync-interval": "250ms",
+                    "sync-interval": "125ms",
                 },
             },
             {
                 "path": "/d/b.db",
                 "meta-path": "/m/1/b",
-                "monitor-interval": "250ms",
-                "replica": {"type": "file", "path": "/r/b.db", "sync-interval": "250ms"},
+                "monitor-interval": "100ms",
+                "replica": {"type": "file", "path": "/r/b.db", "sync-interval": "125ms"},
             },
         ],
     }
@@ -141,7 +141,7 @@ def test_it_takes_what_it_is_told(world: World, database: Path) -> None:
     litestream.wait_until_replicated(database)
 
     log = litestream.log.read_text()
-    assert "sync-interval=250ms" in log
+    assert "sync-interval=125ms" in log
     assert "level=1 interval=1m0s" in log
     assert "level=9 interval=24h0m0s" in log
     assert "level=2" not in log

@@ -12,7 +12,6 @@ from tests.system.machines import Settings, World, world
 from tests.system.running import wait_until
 from tests.system.writer import Outcome, Writer, outcome
 
-SYNC = 0.1
 MORE = 40  # rows that are acknowledged after something happened
 
 
