@@ -81,9 +81,9 @@ def configuration(
 ) -> str:
     """The text of a configuration for `litestream replicate -config FILE -no-expand-env`; times are in seconds.
 
-    What an application writes is on its way to the store before `sync_interval` is over: it waits to be noticed, and then
-    to be sent. A restore reads all files since the
-    last compaction, one after another; a compaction lists the store three times, none when nothing was written since.
+    What an application writes is on its way to the store before `sync_interval` is over: it waits to be noticed, and
+    then to be sent. A restore reads all files since the last compaction, one after another; a compaction lists the
+    store three times, none when nothing was written since.
     """
     return yaml.safe_dump(
         {
