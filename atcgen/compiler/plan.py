@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+BESIDE = ("fly.toml", "Dockerfile")  # files beside atc.yml that belong to a target
+
+
 @dataclass(frozen=True)
 class Host:
     """Facts about the machine, gathered at the edge; the compiler looks nowhere else."""
@@ -38,6 +41,7 @@ class Host:
     secret: str = field(default="", repr=False)  # the master secret of this installation
     ports: Mapping[str, int] = field(default_factory=dict)  # tenant id -> port it was given before
     ports_taken: frozenset[int] = frozenset()  # ports that others listen on
+    beside: Mapping[str, str] = field(default_factory=dict, repr=False)  # texts of other files there, such as fly.toml
 
 
 @dataclass(frozen=True)
