@@ -119,13 +119,9 @@ class Fly:
         body = {"signal": "SIGTERM", "timeout": f"{seconds}s"}
         self._call("POST", f"/machines/{machine}/stop", body, lease=lease)
 
-    def cordon(self, machine: str, lease: str, *, back: bool = False) -> None:
-        """Take it out of the proxy's routing, or put it back."""
-        self._call("POST", f"/machines/{machine}/{'uncordon' if back else 'cordon'}", {}, lease=lease)
-
     def destroy(self, machine: str, lease: str) -> None:
-        """End it for good; one that is gone already is as well."""
-        self._gone("DELETE", f"/machines/{machine}?force=true", lease)
+        """End one that is stopped for good; one that is gone already is as well."""
+        self._gone("DELETE", f"/machines/{machine}", lease)
 
     def wait(self, machine: str, state: str, version: str, seconds: float) -> bool:
         """Until it is in that state; False when it was not for so long."""
@@ -254,6 +250,8 @@ def _refusal(answer: requests.Response, call: str) -> FlyError:
         return FlyError(text, status, hint="is FLY_API_TOKEN for this app?")
     if status == HTTPStatus.NOT_FOUND:
         return NotFound(text, status)
+    if status == HTTPStatus.CONFLICT and "already_exists" in words:
+        return Unsure(text, status)
     if status == HTTPStatus.CONFLICT:
         return Held(text, status)
     if status in _AGAIN or status >= 500:
