@@ -44,8 +44,9 @@ def cost(draft: Draft, hours_per_day: float, traffic_gb: float, as_json: bool) -
         return
     Console(width=110).print(_table(found))
     click.echo(
-        f"US dollars for {DAYS} days, at the prices of {prices.DATE} ({prices.SOURCE}). Assumed: {hours_per_day:g} hours "
-        f"a day, {traffic_gb:g} GB out, an image of {IMAGE_GB:g} GB. Not counted: the store, addresses, certificates."
+        f"US dollars for {DAYS} days, at the prices of {prices.DATE} ({prices.SOURCE}).\n"
+        f"Assumed: {hours_per_day:g} hours a day, {traffic_gb:g} GB out, an image of {IMAGE_GB:g} GB. "
+        "Not counted: the store, addresses, certificates."
     )
 
 
@@ -53,7 +54,7 @@ def _table(found: tuple[Cost, ...]) -> Table:
     table = Table(box=box.SIMPLE, show_footer=True)
     table.add_column("user", "total")
     for name in ("region", "machine"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for name in ("tenants", "hours", "machine $", "storage $", "traffic $"):
         table.add_column(name, justify="right")
     table.add_column("month $", f"{sum(each.total for each in found):.2f}", justify="right")

@@ -103,7 +103,7 @@ def carry_out(draft: Draft, terms: Terms) -> None:
         show(steps, draft, existing)
         click.confirm("Destroy what is marked with '-'?", abort=True)
     done = work.run()
-    if draft.edits:
+    if draft.edits and not work.failed:
         draft.save()
     for problem in work.failed.values():
         click.echo(f"error: {problem}", err=True)

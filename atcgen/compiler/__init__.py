@@ -28,6 +28,7 @@ class Compiled:
     files: Files
     warnings: tuple[Diagnostic, ...]
     config: Config
+    host: Host
 
 
 def compile_text(text: str, *, file: str, host: Host, templates: Templates) -> Compiled:
@@ -45,4 +46,4 @@ def compile_text(text: str, *, file: str, host: Host, templates: Templates) -> C
     if config is None or errors(said):
         raise Rejected(said)
     plan = lower(config, document, host)
-    return Compiled(plan, render(plan, templates), said, config)
+    return Compiled(plan, render(plan, templates), said, config, host)

@@ -60,7 +60,7 @@ class Machine(Section):
     )
     image: Text | None = Field(
         None,
-        description="The image it runs, such as registry.fly.io/shows:v7; that of the app's other machines when missing.",
+        description="The image it runs, such as registry.fly.io/shows:v7; that of the app's others when missing.",
     )
 
 

@@ -77,11 +77,12 @@ def named_instances(config: Config) -> frozenset[str]:
 
 
 def merged(config: Config, user: User | None = None) -> Machine:
-    """What a machine is like: the user's keys over those of the fleet."""
+    """What a machine is like: the user's keys over those of the fleet. A size brings its own memory."""
     common = config.fleet.machine
     if user is None:
         return common
-    return common.model_copy(update={key: getattr(user.machine, key) for key in user.machine.model_fields_set})
+    own = {key: getattr(user.machine, key) for key in user.machine.model_fields_set}
+    return common.model_copy(update=({"memory": None} if "size" in own else {}) | own)
 
 
 def guest_of(machine: Machine) -> Guest:
@@ -97,31 +98,37 @@ def _said(level: Level) -> set[str]:
 
 
 def _own(config: Config, user: str, section: User, environ: Mapping[str, str]) -> MachinePlan:
+    machine = merged(config, section)
     here = [path for path, tenant in section.tenants.items() if not tenant.region and not tenant.instance]
     return MachinePlan(
         user=user,
         region=section.region or "",
         instance=section.instance or "",
+        guest=guest_of(machine),
+        volume_gb=gigabytes(machine),
+        image=expand(machine.image or "", {}, environ),
         tenants=tuple(f"{user}/{path}".rstrip("/") for path in here),
         section=("users", user),
-        **_size(merged(config, section), environ),
     )
 
 
-def _shared(
-    config: Config, region: str, found: list[tuple[str, Path]], environ: Mapping[str, str]
-) -> MachinePlan:
-    tenants = tuple(tenant for tenant, _ in found if tenant)
-    size = _size(config.fleet.machine, environ)
-    return MachinePlan(user="", region=region, instance="", tenants=tenants, section=found[0][1], **size)
+def _shared(config: Config, region: str, found: list[tuple[str, Path]], environ: Mapping[str, str]) -> MachinePlan:
+    machine = config.fleet.machine
+    return MachinePlan(
+        user="",
+        region=region,
+        instance="",
+        guest=guest_of(machine),
+        volume_gb=gigabytes(machine),
+        image=expand(machine.image or "", {}, environ),
+        tenants=tuple(tenant for tenant, _ in found if tenant),
+        section=found[0][1],
+    )
 
 
-def _size(machine: Machine, environ: Mapping[str, str]) -> dict[str, object]:
-    return {
-        "guest": guest_of(machine),
-        "volume_gb": -(-machine.volume // GIGABYTE),
-        "image": expand(machine.image or "", {}, environ),
-    }
+def gigabytes(machine: Machine) -> int:
+    """Its volume, in the whole GB that are charged."""
+    return -(-machine.volume // GIGABYTE)
 
 
 def _sharing(config: Config, document: Document) -> Iterator[tuple[str, str, Path]]:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-
 BESIDE = ("fly.toml", "Dockerfile")  # files beside atc.yml that belong to a target
 
 

@@ -269,7 +269,7 @@ class User(Level):
     name: Text | None = Field(None, description="What people call them.")
     machine: Annotated[Machine, Short("size")] = Field(
         default_factory=Machine,
-        description="A machine of their own, in their `region`; its keys override `fleet.machine`, and it may be empty.",
+        description="A machine of their own, in their `region`; keys override `fleet.machine`, and it may be empty.",
     )
     tenants: Annotated[dict[UrlPath, Annotated[Tenant, Short()]], Short()] = Field(
         default_factory=dict, description="Tenants by their path below the user's prefix."

@@ -74,9 +74,12 @@ class Draft:
             user: tuple(f"{user}/{path}".rstrip("/") for path in section.tenants)
             for user, section in compiled.config.users.items()
         }
+        if compiled.config.is_alone:
+            return {}
         plan = compiled.plan
         known = {each for tenants in found.values() for each in tenants}
-        return found | {"": tuple(each.id for each in (*plan.tenants, *plan.remotes) if each.id not in known)}
+        every = [*(each.id for each in plan.tenants), *(each.id for each in plan.remotes)]
+        return found | {"": tuple(each for each in every if each not in known)}
 
 
 def _noted(text: str, user: str, machine: str) -> str:

@@ -52,7 +52,9 @@ def _add(root: CommentedMap, path: tuple[str, ...], key: str, values: dict[str, 
     for inner in values.values():
         if isinstance(inner, CommentedMap):
             inner.fa.set_flow_style()
-    if section.fa.flow_style() or not any(_is_block(each) for each in section.values()):
+    siblings = [each for each in section.values() if each]
+    in_one_line = not any(_is_block(each) for each in siblings) if siblings else path[-1] == "tenants"
+    if section.fa.flow_style() or in_one_line:
         fresh.fa.set_flow_style()
     section[key] = fresh
 
@@ -112,8 +114,27 @@ def _merged(text: str, before: str, after: str) -> Iterator[str]:
     if len(own) != len(old):
         yield after
         return
+    said: list[str] = []
     for kind, first, last, begin, end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        yield from own[first:last] if kind == "equal" else new[begin:end]
+        if kind == "insert":
+            said[_behind(said, new[begin]) :] = [*new[begin:end], *said[_behind(said, new[begin]) :]]
+        else:
+            said += own[first:last] if kind == "equal" else new[begin:end]
+    yield from said
+
+
+def _behind(said: list[str], fresh: str) -> int:
+    """Where a new line goes: above blank lines, and above comments further left, which are about what follows."""
+    margin, place = _margin(fresh), len(said)
+    while place and (
+        not said[place - 1].strip() or (said[place - 1].lstrip()[0] == "#" and _margin(said[place - 1]) < margin)
+    ):
+        place -= 1
+    return place
+
+
+def _margin(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _means(text: str) -> Any:
@@ -122,5 +143,7 @@ def _means(text: str) -> Any:
 
 def _indentation(text: str) -> int:
     """How far the file's first inner mapping is from the margin."""
-    found = re.search(r"^[A-Za-z_\"'][^\n]*:[ \t]*(?:#[^\n]*)?\n(?:[ \t]*(?:#[^\n]*)?\n)*( +)[^\s#-]", text, re.MULTILINE)
+    found = re.search(
+        r"^[A-Za-z_\"'][^\n]*:[ \t]*(?:#[^\n]*)?\n(?:[ \t]*(?:#[^\n]*)?\n)*( +)[^\s#-]", text, re.MULTILINE
+    )
     return len(found[1]) if found else 2

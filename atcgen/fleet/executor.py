@@ -14,7 +14,7 @@ from typing import Protocol
 from atcgen.compiler.targets.fly_shape import Shape
 from atcgen.errors import AtcError
 from atcgen.fleet.existing import Existing, Machine, read_existing, read_machine, read_volume
-from atcgen.fleet.planner import Wanted, difference, free_volume, user_volume
+from atcgen.fleet.planner import SHARED_VOLUME, Wanted, difference, free_volume, user_volume
 from atcgen.fleet.safety import Safety, Verdict
 from atcgen.fleet.steps import (
     CreateMachine,
@@ -59,7 +59,7 @@ class Executor:
     say: Callable[[str], None]
     grace: float = 30.0  # seconds between a new atc.yml and the end of a machine that it does not name
     patience: float = 300.0  # seconds for a machine to give its tenants back
-    lease: int = 0  # seconds; 0 is what an update may take
+    lease: float = 0  # seconds; 0 is what an update may take
     pause: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
     failed: dict[str, AtcError] = field(default_factory=dict)  # by the subject of the step
@@ -208,10 +208,11 @@ class Executor:
         self.fly.delete_volume(step.volume)
         return existing.without_volume(step.volume)
 
-    def _user_of(self, name: str, shape: Shape) -> str:
-        """Whose disk has that name; '' when it is no user's of atc.yml."""
-        users = {user_volume(shape, user): user for user in self.safety.tenants}
-        return users.get(name, "")
+    def _user_of(self, name: str, shape: Shape) -> str | None:
+        """Whose disk has that name: '' when several share it, None when it is of nobody in atc.yml."""
+        if name.startswith(SHARED_VOLUME):
+            return ""
+        return next((user for user in self.safety.tenants if user and user_volume(shape, user) == name), None)
 
 
 def _refused(name: str, verdict: Verdict) -> Refused:

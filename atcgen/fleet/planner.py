@@ -1,7 +1,8 @@
 """The difference between the machines that are wanted and those that exist, as steps. No effects.
 
-A machine is known by what it carries: the id that atc.yml names, or else the user in its metadata and its region. A disk
-carries nothing but its name, which follows from the same. So whatever was made is found again, also when nobody noted it.
+A machine is known by what it carries: the id that atc.yml names, or else the user in its metadata and its region. A
+disk carries nothing but its name, which follows from the same. So whatever was made is found again, also when nobody
+noted it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from atcgen.fleet.steps import (
     UpdateMachine,
 )
 
+SHARED_VOLUME = "atc_in_"  # begins the names of disks that several users share
 _VOLUME = re.compile(r"atc_[a-z0-9_]*_[0-9a-f]{8}")
 
 
@@ -40,21 +42,23 @@ class Wanted:
 
 def machine_name(shape: Shape, plan: MachinePlan) -> str:
     """The name of a machine; the same each time."""
-    return f"atc-{_slug(plan.user or plan.region, '-')}-{plan.region}-{_digest(shape.app, plan.key)}"
+    return f"atc-{_slug(plan.user or 'shared', '-')}-{plan.region}-{_digest(shape.app, plan.key)}"
 
 
 def volume_name(shape: Shape, plan: MachinePlan) -> str:
     """The name of its disk: at most thirty of a-z, 0-9 and '_'."""
-    return f"atc_{_slug(plan.user or plan.region, '_')}_{_digest(shape.app, plan.key)}"
+    if not plan.user:
+        return f"{SHARED_VOLUME}{_slug(plan.region, '_')}_{_digest(shape.app, plan.key)}"
+    return user_volume(shape, plan.user)
 
 
 def user_volume(shape: Shape, user: str) -> str:
     """The name of the disk of a user's own machine, in any region."""
-    return f"atc_{_slug(user, '_')}_{_digest(shape.app, f'user {user}')}"
+    return f"atc_of_{_slug(user, '_')}_{_digest(shape.app, f'user {user}')}"
 
 
 def _slug(text: str, between: str) -> str:
-    return re.sub(r"[^a-z0-9]+", between, text.lower()).strip(between)[:16]
+    return re.sub(r"[^a-z0-9]+", between, text.lower()).strip(between)[:14]
 
 
 def _digest(app: str, key: str) -> str:

@@ -39,12 +39,15 @@ class Safety:
         """Of one that exists; `user` is '' where several share it."""
         return self._verdict(user, lambda lease: lease.holder == machine)
 
-    def of_volume(self, user: str, machines: Iterable[str]) -> Verdict:
-        """Of a disk that no machine has: who went down with a tenant may have left its last changes there."""
+    def of_volume(self, user: str | None, machines: Iterable[str]) -> Verdict:
+        """Of a disk that no machine has: who went down with a tenant may have left its last changes there.
+
+        `user` is None where it was of somebody who is not in atc.yml any more.
+        """
         known = set(machines)
         return self._verdict(user, lambda lease: lease.holder not in known)
 
-    def _verdict(self, user: str, matters: Callable[[Lease], bool]) -> Verdict:
+    def _verdict(self, user: str | None, matters: Callable[[Lease], bool]) -> Verdict:
         if self.vault is None:
             said = "nothing is copied: storage.replica says where to"
             return Verdict(unsaved=() if self.discards else (said,))
@@ -54,13 +57,16 @@ class Safety:
         if self.discards:
             return Verdict(held)
         known = {program_name(each.tenant.strip("/")) for each in leases if each.path}
-        here = self.tenants.get(user, ()) if user else [one for each in self.tenants.values() for one in each]
+        here = [one for owner, each in self.tenants.items() if user in ("", owner) for one in each]
         never = [each for each in here if program_name(each.strip("/")) not in known]
         return Verdict(held, tuple(f"nothing of {each} was ever copied" for each in never))
 
-    def _mine(self, user: str, leases: list[Lease]) -> list[Lease]:
-        """Those of a user; all where it is not said whose they are."""
-        return [each for each in leases if not user or each.tenant.partition("/")[0] == user]
+    def _mine(self, user: str | None, leases: list[Lease]) -> list[Lease]:
+        """Those of a user, of users that left, or all."""
+        owners = [(each, each.tenant.partition("/")[0]) for each in leases]
+        if user is None:
+            return [each for each, owner in owners if owner not in self.tenants]
+        return [each for each, owner in owners if user in ("", owner)]
 
 
 async def _leases(vault: Vault) -> list[Lease]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -96,19 +96,19 @@ class Fly:
 
     def machine(self, machine: str) -> dict[str, Any]:
         """One."""
-        return self._call("GET", f"/machines/{machine}")
+        return dict(self._call("GET", f"/machines/{machine}"))
 
     def create_machine(self, name: str, region: str, config: Mapping[str, Any]) -> dict[str, Any]:
         """A machine that starts. Raises `NoCapacity`, or `Unsure` when it may be there."""
         body = {"name": name, "region": region, "config": config}
-        return self._call("POST", "/machines", body, repeatable=False)
+        return dict(self._call("POST", "/machines", body, repeatable=False))
 
     def update_machine(
         self, machine: str, config: Mapping[str, Any], version: str, lease: str, *, start: bool
     ) -> dict[str, Any]:
         """Replace the configuration of that version; the machine restarts, or sleeps on."""
         body = {"config": config, "current_version": version, "skip_launch": not start}
-        return self._call("POST", f"/machines/{machine}", body, lease=lease, repeatable=False)
+        return dict(self._call("POST", f"/machines/{machine}", body, lease=lease, repeatable=False))
 
     def start(self, machine: str) -> None:
         """Start or resume it."""
@@ -139,7 +139,7 @@ class Fly:
         return False
 
     @contextmanager
-    def lease(self, machine: str, seconds: int, patience: float = 0) -> Iterator[str]:
+    def lease(self, machine: str, seconds: float, patience: float = 0) -> Iterator[str]:
         """Hold a machine: nobody else changes it. Waits so long for one that somebody else holds; raises `Held`."""
         deadline = self._clock() + patience
         body = {"ttl": seconds, "description": "atc fleet apply"}
@@ -154,10 +154,8 @@ class Fly:
         try:
             yield nonce
         finally:
-            try:
+            with suppress(FlyError):  # the machine is gone, or the lease ends by itself
                 self._call("DELETE", f"/machines/{machine}/lease", lease=nonce)
-            except FlyError:
-                pass  # the machine is gone, or the lease ends by itself
 
     # volumes
 
@@ -175,7 +173,7 @@ class Fly:
             "encrypted": True,
             "compute": guest,
         }
-        return self._call("POST", "/volumes", body, repeatable=False)
+        return dict(self._call("POST", "/volumes", body, repeatable=False))
 
     def extend_volume(self, volume: str, gigabytes: int) -> None:
         """Make it larger."""
@@ -189,17 +187,14 @@ class Fly:
 
     def _list(self, path: str) -> list[dict[str, Any]]:
         try:
-            found: Any = self._call("GET", path)
+            return list(self._call("GET", path))
         except NotFound:
             hint = f"fly apps create {self.app}"
             raise Unavailable(f"Fly.io has no app {self.app!r} for this token", hint=hint) from None
-        return list(found)
 
     def _gone(self, method: str, path: str, lease: str = "") -> None:
-        try:
+        with suppress(NotFound):
             self._call(method, path, lease=lease)
-        except NotFound:
-            pass
 
     def _call(
         self,

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterator, Mapping
 
 from atcgen.compiler import interpolate
-from atcgen.compiler.machines import MEGABYTE, guest_of, machines, merged
+from atcgen.compiler.machines import MEGABYTE, gigabytes, guest_of, machines, merged
 from atcgen.compiler.plan import Host
 from atcgen.compiler.schema import Config
 from atcgen.compiler.source import Document, Path
@@ -35,7 +35,7 @@ def shape_of(config: Config, host: Host) -> Shape:
         kill_timeout=int(server.kill_timeout),
         mount=mount,
         guest=guest_of(config.fleet.machine),
-        volume_gb=-(-config.fleet.machine.volume // 1024**3),
+        volume_gb=gigabytes(config.fleet.machine),
         image=interpolate.expand(config.fleet.machine.image or "", {}, host.environ),
     )
 
@@ -115,7 +115,7 @@ def _regions(config: Config, document: Document, host: Host) -> Iterator[Diagnos
         elif not section.instance:
             said = f"'{user}' has a machine of its own, and no region"
             yield _unfit(document.at(("users", user, "machine")), said, Severity.ERROR)
-    for each in machines(config, document, {name: "" for name in _variables(document.data)}):
+    for each in machines(config, document, dict.fromkeys(_variables(document.data), "")):
         if not each.user and each.region in own:
             said = f"'{own[each.region]}' has a machine of its own in {each.region}, which may answer in place of this"
             hint = "give this user `machine:` as well, or another region"

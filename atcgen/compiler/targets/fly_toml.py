@@ -12,7 +12,7 @@ from atcgen.compiler.environment import OVERRIDABLE
 from atcgen.compiler.targets.fly_shape import Shape
 
 FILE = "fly.toml"
-MARK = "# Made by `atc build` from atc.yml."
+_MARK = "# Made by `atc build` from atc.yml."
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "": 1}
 _SIZES = {"": 1, "mb": 1, "gb": 1024}
 
@@ -23,7 +23,7 @@ def fly_toml(shape: Shape, region: str, variables: tuple[str, ...]) -> str:
     head += [f"primary_region = {_text(region)}"] if region else []
     image = ["[build]", f"  image = {_text(shape.image)}", ""] if shape.image else []
     lines = [
-        MARK,
+        _MARK,
         *head,
         'kill_signal = "SIGTERM"',
         f"kill_timeout = {shape.kill_timeout}",
@@ -80,7 +80,10 @@ def disagreements(text: str, shape: Shape, *, app: str = "", sized: bool = True)
         yield int(found[1]) if found else 1, f"is no TOML: {problem}"
         return
     name, service = _service(said)
-    for section, key, value, wanted, agrees in (*_expected(said, name, service, shape, app), *(_sizes(said, shape) if sized else ())):
+    for section, key, value, wanted, agrees in (
+        *_expected(said, name, service, shape, app),
+        *(_sizes(said, shape) if sized else ()),
+    ):
         if not agrees:
             dotted = f"{section}.{key}" if section else key
             is_what = "is missing" if value is None else f"is {_shown(value)}"
