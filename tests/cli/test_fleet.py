@@ -234,6 +234,7 @@ def test_a_process_that_is_killed_leaves_nothing_over(one: World, call: Call, nu
     one.sim.inject(Injection(number, when, 0, kill))
     process.append(subprocess.Popen(words, cwd=one.home, stdout=subprocess.PIPE, text=True))
     process[0].communicate(timeout=60)
+    assert process[0].returncode == -signal.SIGKILL
 
     assert call("fleet", "apply").exit_code == 0
     (machine,), (volume,) = one.existing().machines, one.existing().volumes

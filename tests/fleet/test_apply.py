@@ -309,3 +309,61 @@ def test_a_lease_that_is_held_for_long_is_given_up(one: World) -> None:
 
     with pytest.raises(Held, match="lease currently held"), client(one).lease(machine, 5, patience=0.1):
         pass
+
+
+def test_a_machine_that_takes_a_tenant_again_meanwhile_stays(one: World) -> None:
+    """Between the first look at the store and the stop."""
+    one.write(ONE)
+    one.apply()
+    machine = bellevue(one)
+    one.lease("bellevue/2025/winter", machine, held=False)
+    one.write("users: {}\n")
+    work = one.executor()
+    stop = work.fly.stop
+
+    def late(name: str, lease: str, seconds: int) -> None:
+        one.lease("bellevue/2025/winter", machine, held=True)
+        stop(name, lease, seconds)
+
+    work.fly.stop = late  # type: ignore[method-assign]
+    work.run()
+
+    assert "it still has bellevue/2025/winter" in str(work.failed[machine])
+    assert one.existing().machine(machine)
+    assert len(one.existing().volumes) == 1
+
+
+def test_a_machine_that_a_request_starts_meanwhile_stays(one: World) -> None:
+    """It is not destroyed by force: the API refuses."""
+    one.write(ONE)
+    one.apply()
+    machine = bellevue(one)
+    one.lease("bellevue/2025/winter", machine, held=False)
+    one.write("users: {}\n")
+    work = one.executor()
+    destroy = work.fly.destroy
+
+    def late(name: str, lease: str) -> None:
+        one.sim.start(machine)
+        destroy(name, lease)
+
+    work.fly.destroy = late  # type: ignore[method-assign]
+    work.run()
+
+    assert "started" in str(work.failed[machine])
+    assert one.existing().machine(machine)
+
+
+def test_a_shared_machine_stays_while_its_users_have_no_other(one: World) -> None:
+    """The region that they move to has no room."""
+    one.write("users: {raleigh: {region: lhr}}\n")
+    one.apply()
+    one.write("users: {raleigh: {region: ams}}\n")
+    one.sim.do(lambda fleet: fleet.flaps.capacity.update(ams=0))
+    try:
+        work = one.apply()
+    finally:
+        one.sim.do(lambda fleet: fleet.flaps.capacity.clear())
+
+    assert list(work.failed) == ["region ams"]
+    assert [each.region for each in one.existing().machines] == ["lhr"]

@@ -28,7 +28,7 @@ from atcgen.fleet.steps import (
 from tests.compiler.compiling import compiled
 
 SMALL, LARGE = Guest("shared", 1, 256), Guest("shared", 2, 1024)
-SHAPE = Shape("shows", 8080, "/up", 5, "/data", SMALL, 1, "shows:1")
+SHAPE = Shape("shows", 8080, "/up", 5, "/data", "/data/atc", SMALL, 1, "shows:1")
 
 
 def plan(user: str = "a", region: str = "iad", instance: str = "", **more: Any) -> MachinePlan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 
 APP = "/srv/app"  # where the application is in the image
 
@@ -29,6 +30,18 @@ EXPOSE {port}
 ENTRYPOINT ["atc", "run"]
 CMD {arguments}
 """
+
+
+def state_beside(volume: str) -> tuple[str, str]:
+    """Where the disk is mounted that holds the data of tenants, and where the state directory is on it.
+
+    Around the directory of the data, unless that would hide the application.
+    """
+    volume = posixpath.normpath(volume)
+    above = posixpath.dirname(volume)
+    if above == "/" or f"{APP}/".startswith(f"{above}/"):
+        return volume, f"{volume}/.atc"
+    return above, f"{above}/atc"
 
 
 def dockerfile(port: int, mount: str, state: str) -> str:

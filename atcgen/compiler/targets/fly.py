@@ -10,7 +10,7 @@ from atcgen.compiler.machines import MEGABYTE, gigabytes, guest_of, machines, me
 from atcgen.compiler.plan import Host
 from atcgen.compiler.schema import Config
 from atcgen.compiler.source import Document, Path
-from atcgen.compiler.targets.dockerfile import APP, dockerfile
+from atcgen.compiler.targets.dockerfile import APP, dockerfile, state_beside
 from atcgen.compiler.targets.fly_shape import Shape
 from atcgen.compiler.targets.fly_toml import FILE, disagreements, fly_toml
 from atcgen.diagnostics import Code, Diagnostic, Position, Severity
@@ -25,8 +25,7 @@ def app_of(config: Config, host: Host) -> str:
 
 def shape_of(config: Config, host: Host) -> Shape:
     """What all machines of the app have in common."""
-    volume = interpolate.expand(config.storage.volume, {}, host.environ)
-    mount = _mount(posixpath.normpath(posixpath.join(APP, volume)))
+    mount, state = state_beside(posixpath.join(APP, interpolate.expand(config.storage.volume, {}, host.environ)))
     server = config.server
     return Shape(
         app=app_of(config, host),
@@ -34,16 +33,11 @@ def shape_of(config: Config, host: Host) -> Shape:
         health=f"/{server.health_check_path}",
         kill_timeout=int(server.kill_timeout),
         mount=mount,
+        state=state,
         guest=guest_of(config.fleet.machine),
         volume_gb=gigabytes(config.fleet.machine),
         image=interpolate.expand(config.fleet.machine.image or "", {}, host.environ),
     )
-
-
-def _mount(volume: str) -> str:
-    """Where the disk goes: around the directory of tenants' data, so that the state directory is on it as well."""
-    above = posixpath.dirname(volume)
-    return volume if above == "/" or f"{APP}/".startswith(f"{above}/") else above
 
 
 def files(config: Config, document: Document, host: Host) -> Mapping[str, str]:
@@ -52,9 +46,7 @@ def files(config: Config, document: Document, host: Host) -> Mapping[str, str]:
     region = next((each.region for each in machines(config, document, host.environ) if each.region), "")
     found = {FILE: fly_toml(shape, region, _variables(document.data))}
     if "Dockerfile" not in host.beside and not shape.image:
-        volume = posixpath.join(APP, interpolate.expand(config.storage.volume, {}, host.environ))
-        state = f"{shape.mount}/{'.atc' if posixpath.normpath(volume) == shape.mount else 'atc'}"
-        found["Dockerfile"] = dockerfile(shape.port, shape.mount, state)
+        found["Dockerfile"] = dockerfile(shape.port, shape.mount, shape.state)
     return found
 
 

@@ -21,6 +21,7 @@ class Shape:
     health: str
     kill_timeout: int  # seconds
     mount: str
+    state: str  # the state directory, on the same disk
     guest: Guest
     volume_gb: int
     image: str  # '' when nothing says it
