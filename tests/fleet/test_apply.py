@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -321,12 +322,12 @@ def test_a_machine_that_takes_a_tenant_again_meanwhile_stays(one: World) -> None
     work = one.executor()
     stop = work.fly.stop
 
-    def late(name: str, lease: str, seconds: int) -> None:
+    def late(machine: str, lease: str, seconds: int) -> None:
         one.lease("bellevue/2025/winter", machine, held=True)
-        stop(name, lease, seconds)
+        stop(machine, lease, seconds)
 
-    work.fly.stop = late  # type: ignore[method-assign]
-    work.run()
+    with patch.object(work.fly, "stop", late):
+        work.run()
 
     assert "it still has bellevue/2025/winter" in str(work.failed[machine])
     assert one.existing().machine(machine)
@@ -343,12 +344,12 @@ def test_a_machine_that_a_request_starts_meanwhile_stays(one: World) -> None:
     work = one.executor()
     destroy = work.fly.destroy
 
-    def late(name: str, lease: str) -> None:
+    def late(machine: str, lease: str) -> None:
         one.sim.start(machine)
-        destroy(name, lease)
+        destroy(machine, lease)
 
-    work.fly.destroy = late  # type: ignore[method-assign]
-    work.run()
+    with patch.object(work.fly, "destroy", late):
+        work.run()
 
     assert "started" in str(work.failed[machine])
     assert one.existing().machine(machine)
