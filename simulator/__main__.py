@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from simulator.description import FleetSpec, read_fleet
 from simulator.fleet import Fleet
 
+_LOOK = 0.2  # seconds
+
 
 def main() -> int:
     """Run; the exit status."""
@@ -32,7 +34,26 @@ async def _serve(spec: FleetSpec) -> None:
     async with Fleet(spec) as fleet:
         for line in described(fleet):
             print(line, flush=True)
+        telling = asyncio.ensure_future(_tell(fleet))
         await ended.wait()
+        telling.cancel()
+
+
+async def _tell(fleet: Fleet) -> None:
+    """Print what machines do, and which request came to which of them."""
+    states: dict[str, str] = {}
+    told: set[str] = set()
+    while True:
+        for each in fleet.registry.machines.values():
+            if states.get(each.id, "stopped") != each.state:
+                print(f"{each.identity.region} {each.id}  {each.state}", flush=True)
+            states[each.id] = each.state
+        for delivery in fleet.deliveries:
+            if delivery.request_id not in told:
+                told.add(delivery.request_id)
+                way = " > ".join((delivery.edge, *(hop.machine for hop in delivery.hops)))
+                print(f"{delivery.method} {delivery.target}  {delivery.status}  {way}", flush=True)
+        await asyncio.sleep(_LOOK)
 
 
 def described(fleet: Fleet) -> list[str]:

@@ -28,7 +28,7 @@ class Controls:
     @property
     def deliveries(self) -> list[Delivery]:
         """Every request that was answered, in order."""
-        return list(self.setting.log.deliveries)
+        return self.setting.log.deliveries
 
     @property
     def errors(self) -> list[Error]:

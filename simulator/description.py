@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from simulator.unknowns import Tempo, Unknowns
 
-_SERVICE = {"internal_port": 8080, "autostart": True}
 _PORTS = [{"port": 80, "handlers": ["http"]}, {"port": 443, "handlers": ["tls", "http"]}]
 
 
@@ -23,6 +22,7 @@ class EdgeSpec(_Part):
 
     region: str
     ports: dict[int, int] = Field(default_factory=lambda: {80: 0, 443: 0})
+    lag: float = 0  # seconds by which it learns of changes later than others
 
 
 class AppSpec(_Part):
@@ -33,6 +33,7 @@ class AppSpec(_Part):
     network: str = "default"
     hosts: tuple[str, ...] = ()
     public: bool = True
+    token: Literal["app", "org", ""] = "app"  # what FLY_API_TOKEN of its machines is good for
 
 
 class MachineSpec(_Part):
@@ -44,14 +45,16 @@ class MachineSpec(_Part):
     name: str = ""
     command: tuple[str, ...] = ()
     env: dict[str, str] = Field(default_factory=dict)
-    services: tuple[dict[str, Any], ...] | None = None  # None is HTTP at 80 and 443, from port 8080
+    port: int = 8080  # where it listens; for services that are not given
+    services: tuple[dict[str, Any], ...] | None = None  # None is HTTP at 80 and 443, with autostart
     volume: str = ""  # a name; made when no volume of the app and region has it
     config: dict[str, Any] = Field(default_factory=dict)
     start: bool = True
 
     def document(self) -> dict[str, Any]:
         """Its configuration for the Machines API."""
-        services = [{**_SERVICE, "ports": _PORTS}] if self.services is None else list(self.services)
+        usual = {"internal_port": self.port, "autostart": True, "ports": _PORTS}
+        services = [usual] if self.services is None else list(self.services)
         said: dict[str, Any] = {"image": "described", "env": self.env, "services": services, **self.config}
         if self.command:
             said["init"] = {**said.get("init", {}), "exec": list(self.command)}

@@ -11,6 +11,7 @@ import h11
 
 from simulator.body import Body, Gone
 from simulator.caches import Caches, Visit
+from simulator.description import EdgeSpec
 from simulator.exchange import Exchange
 from simulator.headers import HOP_BY_HOP, Arrival, Headers, Request, ulid, without
 from simulator.landing import Landings
@@ -23,15 +24,13 @@ from simulator.wire import Wire
 class Edge:
     """Where clients of one region arrive; each external port has one of the loopback interface."""
 
-    def __init__(
-        self, region: str, ports: dict[int, int], registry: Registry, setting: Setting, caches: Caches
-    ) -> None:
-        self.region = region
-        self.ports = dict(ports)
+    def __init__(self, spec: EdgeSpec, registry: Registry, setting: Setting, caches: Caches) -> None:
+        self.region = spec.region
+        self.ports = dict(spec.ports)
         self.caches = caches
         self._registry = registry
         self._setting = setting
-        self._landings = Landings(registry, setting)
+        self._landings = Landings(registry, setting, spec.lag)
         self._servers: list[asyncio.Server] = []
         self._open: set[asyncio.Task[None]] = set()
 

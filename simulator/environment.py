@@ -45,6 +45,7 @@ def filled(text: str, identity: Identity, rootfs: Path, volume: Path | None) -> 
         "region": identity.region,
         "rootfs": str(rootfs),
         "volume": str(volume or rootfs),
+        "here": os.getcwd(),  # where the simulator was started
     }
     for name, value in known.items():
         text = text.replace(f"{{{name}}}", value)

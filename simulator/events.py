@@ -54,7 +54,7 @@ class Log:
     """Everything that happened, for assertions."""
 
     errors: list[Error] = field(default_factory=list)
-    deliveries: list[Delivery] = field(default_factory=list)
+    _deliveries: dict[str, Delivery] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, code: str, app: str, message: str, machine: str = "") -> None:
@@ -65,11 +65,13 @@ class Log:
     def delivered(self, delivery: Delivery) -> None:
         """Note a request as it is answered, or again what became of it."""
         with self._lock:
-            known = [each.request_id for each in self.deliveries]
-            if delivery.request_id in known:
-                self.deliveries[known.index(delivery.request_id)] = delivery
-            else:
-                self.deliveries.append(delivery)
+            self._deliveries[delivery.request_id] = delivery
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        """Every request that was answered, in order."""
+        with self._lock:
+            return list(self._deliveries.values())
 
     def codes(self, app: str = "") -> list[str]:
         """The codes of the errors, of all apps or of one."""

@@ -45,7 +45,7 @@ class Fleet(Controls):
         self.autostop = Autostop(self.registry, self.setting)
         shared = self._caches()
         pairs = [(each, shared if spec.unknowns.caches_are_shared else self._caches()) for each in spec.edges]
-        self.edges = [Edge(each.region, each.ports, self.registry, self.setting, own) for each, own in pairs]
+        self.edges = [Edge(each, self.registry, self.setting, own) for each, own in pairs]
 
     def _caches(self) -> Caches:
         unknowns = self.spec.unknowns
@@ -124,7 +124,7 @@ class Fleet(Controls):
         identity.extra_env = {
             "PRIMARY_REGION": self.spec.primary_region or region,
             "FLY_FLAPS_BASE_URL": self.flaps.url,
-            "FLY_API_TOKEN": self.flaps.app_token(app),
+            "FLY_API_TOKEN": self._token(app),
             "FLY_RESOLVER": resolver,
         }
         mounts = doc.get("mounts") or []
@@ -137,6 +137,10 @@ class Fleet(Controls):
         if start:
             machine.begin_start("user")
         return machine
+
+    def _token(self, app: str) -> str:
+        kind = next((each.token for each in self.spec.apps if each.name == app), "app")
+        return {"app": self.flaps.app_token(app), "org": self.flaps.token, "": ""}[kind]
 
     async def migrate(self, name: str) -> None:
         """Move a machine to another host: its name stays, its address and its volume's name do not."""

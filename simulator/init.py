@@ -1,8 +1,9 @@
 """The first process of a machine, as Fly's init: it starts the command, passes signals on, and ends with it.
 
 Run by the simulator, by its name and with nothing but the standard library. What it is told comes over standard input:
-a number is a signal for the main process, and the end of the input is the end of the machine. It is never stopped
-itself, so that a machine that is suspended ends, too, when the simulator does.
+a number is a signal for the main process, and the end of the input is the end of the machine. It says a line when the
+main process is there; the command prints to standard error only. It is never stopped itself, so that a machine that is
+suspended ends, too, when the simulator does.
 """
 
 from __future__ import annotations
@@ -51,11 +52,13 @@ def _kill_all() -> None:
 def _run(command: list[str]) -> int:
     pid = os.fork()
     if pid:
+        os.write(1, b"\n")
         return pid
     try:
         os.setsid()
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
+        os.dup2(2, 1)
         os.execvp(command[0], command)
     except OSError as problem:
         os.write(2, f"{command[0]}: {problem}\n".encode())

@@ -59,14 +59,15 @@ class Landing:
 class Landings:
     """How one edge finds machines."""
 
-    def __init__(self, registry: Registry, setting: Setting) -> None:
+    def __init__(self, registry: Registry, setting: Setting, lag: float) -> None:
         self._registry = registry
         self._setting = setting
+        self._lag = lag
 
     def view(self) -> list[Candidate]:
         """The machines as this edge believes them to be."""
-        moment = self._setting.clock() - self._setting.unknowns.stale_view
-        return [self._candidate(each, each.state_at(moment)) for each in self._registry.machines.values()]
+        moment = self._setting.clock() - self._setting.unknowns.stale_view - self._lag
+        return [self._candidate(each, each.history.at(moment)) for each in self._registry.machines.values()]
 
     def _candidate(self, machine: Machine, state: State) -> Candidate:
         services = machine.config.services
@@ -113,7 +114,8 @@ class Landings:
     async def _land(self, ranked: list[Candidate], wish: Wish) -> Landing:
         believed = ranked[0]
         machine = self._registry.machines[believed.id]
-        if believed.state not in ASLEEP and machine.state in ASLEEP and len(ranked) > 1 and machine.slept_recently():
+        slept = machine.history.slept_within(self._setting.tempo.recently_stopped)
+        if believed.state not in ASLEEP and machine.state in ASLEEP and len(ranked) > 1 and slept:
             raise Passed("PM11", "machine recently stopped")
         await self._wake(machine, autostart=believed.autostart)
         await self._queue(machine, believed.hard)

@@ -14,9 +14,11 @@ from typing import Any, Protocol
 from simulator.config import MachineConfig, command, read_config
 from simulator.environment import environment, filled
 from simulator.faults import Injected, StartFailed
+from simulator.history import History
 from simulator.identity import Identity
 from simulator.lifecycle import Action, Event, Refused, State, step
 from simulator.processes import Tree
+from simulator.restarts import Restarts
 from simulator.setting import Setting
 from simulator.sockets import break_outgoing
 
@@ -40,7 +42,7 @@ class Machine:
         self.identity = identity
         self.volume = volume
         self.state = State.CREATED
-        self.history: list[tuple[float, State]] = [(setting.clock(), State.CREATED)]
+        self.history = History(setting.clock)
         self.events: deque[dict[str, Any]] = deque(maxlen=_RECENT)
         self.version = 0
         self.healthy = True
@@ -52,7 +54,7 @@ class Machine:
         self._setting = setting
         self._tree: Tree | None = None
         self._work: asyncio.Task[StartFailed | None] | None = None
-        self._exited_at: list[float] = []
+        self._restarts = Restarts()
         self._changed = asyncio.Event()
         self.configure(doc)
 
@@ -89,15 +91,6 @@ class Machine:
         self.version += 1
         self.instance_id = f"01{self._setting.rng.getrandbits(120):030X}"[:26]
         self.updated_at = time.time()
-
-    def state_at(self, moment: float) -> State:
-        """The state it had then."""
-        return next((state for at, state in reversed(self.history) if at <= moment), self.history[0][1])
-
-    def slept_recently(self) -> bool:
-        """Was it stopped or suspended a short while ago?"""
-        horizon = self._setting.clock() - self._setting.tempo.recently_stopped
-        return any(at > horizon and state in (State.STOPPED, State.SUSPENDED) for at, state in self.history)
 
     async def wait(self, *states: State) -> None:
         """Until it is in one of these states; there is no deadline."""
@@ -191,15 +184,8 @@ class Machine:
             self._step(Event.EXITS)
         self._note("exit", "stopped", "flyd", exit_code=status)
         self._cut()
-        if not asked:
-            self._restart(status)
-
-    def _restart(self, status: int) -> None:
-        restart = self.config.restart
-        now = self._setting.clock()
-        self._exited_at = [each for each in self._exited_at if each > now - 300] + [now]
-        wanted = restart.policy == "always" or (restart.policy == "on-failure" and status != 0)
-        if wanted and len(self._exited_at) <= restart.max_retries and self.state is State.STOPPED:
+        again = self._restarts.wanted(self.config.restart, status, self._setting.clock())
+        if again and not asked and self.state is State.STOPPED:
             self.begin_start("flyd")
 
     # suspend
@@ -303,7 +289,7 @@ class Machine:
         state, action = step(self.state, event)
         if state is not self.state:
             self.state = state
-            self.history.append((self._setting.clock(), state))
+            self.history.note(state)
             self._changed.set()
             self._changed = asyncio.Event()
         return action

@@ -24,12 +24,14 @@ class Tree:
 
     @classmethod
     async def spawn(cls, command: Sequence[str], env: Mapping[str, str], home: Path, log: Path) -> Tree:
-        """Start a command; what it prints is added to a file."""
+        """Start a command, which has a process afterwards; what it prints is added to a file."""
         with log.open("ab") as said:
             words = [sys.executable, "-I", "-S", str(_INIT), *command]
             init = await asyncio.create_subprocess_exec(
-                *words, stdin=PIPE, stdout=said, stderr=said, cwd=home, env=env, start_new_session=True
+                *words, stdin=PIPE, stdout=PIPE, stderr=said, cwd=home, env=env, start_new_session=True
             )
+        if init.stdout:
+            await init.stdout.readline()
         return cls(init)
 
     @property

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from atcgen.agent import observe
 from atcgen.agent.apply import Applier
 from atcgen.agent.control import control, control_socket
+from atcgen.agent.door import Door
 from atcgen.agent.events import follow_events
-from atcgen.agent.http import Answer, Request, serve
+from atcgen.agent.http import serve
+from atcgen.agent.rouse import Rouser
 from atcgen.agent.service import Service
 from atcgen.agent.shutdown import dismiss_the_rest, shut_down
 from atcgen.agent.watch import watch
@@ -47,13 +49,15 @@ async def run(current: Path) -> None:
     follow_events(plan.paths.events, happened)
     await observe.resume(service)
     applier = Applier(service)
-    door = await serve(socket.socket(fileno=0), lambda request: _wake(service, request))
+    door = Door(service, applier, Rouser(plan.fleet, plan.server.health_check_path, service.tasks))
+    entrance = await serve(socket.socket(fileno=0), door.answer)
     desk = await serve(control_socket(plan.paths.control_socket), lambda request: control(service, applier, request))
     service.tasks.start(observe.watch_idleness(service))
     if service.site:
         notice_pauses(service.look_at_the_clock)
     service.tasks.start(_notice_the_end_of_supervisord(done))
     if service.site:
+        service.tasks.start(observe.watch_copies(service))
         service.tasks.start(_keep_drilling(service, service.site))
     observer = watch(Path(plan.base) / Path(plan.file).name, lambda: service.tasks.start(applier.apply()))
     service.tasks.start(applier.apply())  # what was edited while no agent watched
@@ -62,7 +66,7 @@ async def run(current: Path) -> None:
     observer.stop()
     if ending.is_set():
         await shut_down(service)
-    door.close()
+    entrance.close()
     desk.close()
     if ending.is_set():
         dismiss_the_rest(service)
@@ -94,13 +98,6 @@ async def _first(*events: asyncio.Event) -> None:
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     for each in waiting:
         each.cancel()
-
-
-async def _wake(service: Service, request: Request) -> Answer:
-    verdict, retry = await service.admit(request.headers.get("x-atc-tenant", ""))
-    if verdict == "ready":
-        return Answer(204)
-    return Answer(403, {"X-Atc-Verdict": verdict, "X-Atc-Retry-After": str(max(1, round(retry)))})
 
 
 if __name__ == "__main__":

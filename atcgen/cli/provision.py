@@ -25,6 +25,8 @@ from atcgen.system.fly import open_fly
 from atcgen.system.host import gather_host
 from atcgen.system.templates import read_templates
 
+_PLACE = frozenset({"FLY_REGION", "FLY_MACHINE_ID", "ATC_REGION", "ATC_MACHINE"})
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -71,7 +73,7 @@ def apply_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def draft_of(file: Path | None, state: Path | None) -> Draft:
     """The file as it is, with nothing edited yet; of no machine in particular."""
     found = find_file(file)
-    environ = {key: value for key, value in os.environ.items() if key not in ("FLY_REGION", "FLY_MACHINE_ID")}
+    environ = {key: value for key, value in os.environ.items() if key not in _PLACE}
     host = gather_host(found.absolute().parent, state_directory(found, state), environ)
 
     def compiled(text: str) -> Compiled:

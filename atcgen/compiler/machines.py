@@ -73,7 +73,8 @@ def named_instances(config: Config) -> frozenset[str]:
     """Every machine that atc.yml names by its id."""
     levels: list[Level] = [*config.users.values(), *config.routes]
     levels += [tenant for user in config.users.values() for tenant in user.tenants.values()]
-    return frozenset(each.instance for each in levels if each.instance)
+    elsewhere = [each.instance for each in config.fleet.elsewhere if not each.app]
+    return frozenset(name for name in (*(each.instance for each in levels), *elsewhere) if name)
 
 
 def merged(config: Config, user: User | None = None) -> Machine:

@@ -110,7 +110,7 @@ class Flaps:
         except Refused as problem:
             status = self._fleet.setting.unknowns.precondition_status
             return Problem(status, f"failed_precondition: {problem}").response()
-        except BadConfig as problem:
+        except (BadConfig, ValueError) as problem:
             return Problem(HTTPStatus.BAD_REQUEST, f"invalid_argument: {problem}").response()
         except web.HTTPException as problem:
             return Problem(problem.status, problem.reason).response()

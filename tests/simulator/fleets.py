@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import random
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 import h11
@@ -20,6 +21,17 @@ from simulator.edge import Edge
 from simulator.running import Running, running
 from simulator.unknowns import Tempo, Unknowns
 
+
+def _unused_port() -> int:
+    """A port that nobody has at any address: who listens at all of them would answer for a machine that boots."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        with suppress(OSError), socket.socket() as sock:
+            sock.bind(("", port))
+            return port
+    raise RuntimeError("no port is free")
+
+
+PORT = _unused_port()
 UPSTREAM = (sys.executable, "-S", str(Path(__file__).with_name("upstream.py")))
 CALM = replace(Unknowns().calm(), stale_view=0.0)
 QUICK = Tempo(resume=0.05, boot=0.05, suspend=0.05, missing_target=0.4, connect_window=8, queue=0.4, soft_cordon=0.02)
@@ -28,13 +40,14 @@ ROUTER, OTHER, TARGET, SPARE = "aa000000000001", "aa000000000002", "bb0000000000
 
 def machine(app: str, name: str, region: str = "iad", **more: Any) -> MachineSpec:
     """A machine that runs the application of the tests."""
-    return MachineSpec(app=app, id=name, region=region, command=UPSTREAM, **more)
+    env = {"PORT": str(PORT), **more.pop("env", {})}
+    return MachineSpec(app=app, id=name, region=region, command=UPSTREAM, port=PORT, env=env, **more)
 
 
 def service(*ports: int, **more: Any) -> tuple[dict[str, Any], ...]:
     """HTTP at some ports."""
     listed = [{"port": each, "handlers": ["http"]} for each in ports or (80, 443)]
-    return ({"internal_port": 8080, "autostart": True, "ports": listed, **more},)
+    return ({"internal_port": PORT, "autostart": True, "ports": listed, **more},)
 
 
 def fleet_spec(*machines: MachineSpec, **more: Any) -> FleetSpec:
@@ -55,7 +68,12 @@ def fleet_spec(*machines: MachineSpec, **more: Any) -> FleetSpec:
 def fleet(*machines: MachineSpec, **more: Any) -> Iterator[Running]:
     """Run one."""
     with running(fleet_spec(*machines, **more)) as fly:
-        yield fly
+        try:
+            yield fly
+        except BaseException:
+            print(fly.errors, list(fly.fleet.registry.machines.values()), sep="\n")
+            print(*(each.log.read_text() for each in fly.fleet.registry.machines.values() if each.log.exists()))
+            raise
 
 
 @dataclass(frozen=True)
@@ -95,8 +113,15 @@ def replay(value: str, path: str = "/page", *more: str, **parameters: str) -> st
     return where(path, f"fly-replay:{value}", *more, **parameters)
 
 
+class Door(Protocol):
+    """Where clients arrive."""
+
+    host: str
+    ports: dict[int, int]
+
+
 def ask(
-    edge: Edge,
+    edge: Edge | Door,
     target: str = "/",
     *,
     method: str = "GET",
@@ -106,7 +131,7 @@ def ask(
     timeout: float = 20,
 ) -> Answer:
     """One request on a connection of its own; a list of bodies is sent in chunks."""
-    with socket.create_connection(("127.0.0.1", edge.ports[port]), timeout) as sock:
+    with socket.create_connection((getattr(edge, "host", "127.0.0.1"), edge.ports[port]), timeout) as sock:
         http = h11.Connection(h11.CLIENT)
         said = {"host": "example.test", **(headers or {})}
         if isinstance(body, list):

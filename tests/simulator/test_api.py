@@ -279,7 +279,7 @@ def test_item_35_an_update_restarts_a_machine_and_voids_its_memory() -> None:
         ask(edge, replay("app=target", "/count"))
         _, before = call("GET", one)
         pids = fly.machine(TARGET).pids
-        config = before["config"] | {"env": {"NEW": "1"}}
+        config = before["config"] | {"env": before["config"]["env"] | {"NEW": "1"}}
         _, after = call("POST", one, {"config": config, "current_version": before["instance_id"]})
         assert after["instance_id"] != before["instance_id"]
         assert ask(edge, replay("app=target")).seen["env"]["NEW"] == "1"

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import random
+from typing import Literal
 
 import pytest
 from websockets.frames import Frame, Opcode
 
 from simulator.api.leases import Held, Leases
 from simulator.autostop import Running, unneeded
-from simulator.config import BadConfig, command, read_config, seconds
+from simulator.config import BadConfig, Restart, command, read_config, seconds
 from simulator.frames import GOING_AWAY, Boundary
 from simulator.headers import Arrival, Request, replay_failed, replay_source, transformed, ulid, with_arrival
+from simulator.history import History
+from simulator.lifecycle import State
 from simulator.limits import READING_ONE, USUAL, Limits
 from simulator.names import Host, addresses, texts
 from simulator.replay import Transform
+from simulator.restarts import Restarts
 from simulator.scope import Borders, Place, refusal
 from simulator.sockets import Connection, outgoing, parse
 from simulator.steering import Steering, steering
 from simulator.unknowns import Tempo, Unknowns
 from tests.simulator.test_caches import Clock
 
+Policy = Literal["no", "always", "on-failure"]
 HOSTS = [
     Host("a", "app", "iad", "127.1.1.1", True, {"owner": "me"}),
     Host("b", "app", "ams", "127.1.1.2", True),
@@ -242,3 +247,29 @@ def test_a_tempo_is_scaled_and_a_calm_world_has_no_chance() -> None:
     """Counts stay."""
     assert (Tempo().scaled(0.5).boot, Tempo().scaled(0.5).connect_tries) == (0.75, 90)
     assert (Unknowns().calm().cache_drop, Unknowns().calm().cold_resume) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("policy", "status", "expected"),
+    [("no", 1, False), ("always", 0, True), ("on-failure", 0, False), ("on-failure", 1, True)],
+)
+def test_a_policy_says_who_is_started_again(
+    policy: Literal["no", "always", "on-failure"], status: int, expected: bool
+) -> None:
+    """Up to a number of times in five minutes."""
+    restarts, restart = Restarts(), Restart(policy=policy, max_retries=2)
+
+    assert [restarts.wanted(restart, status, now) for now in (0, 1, 2, 400)] == [expected, expected, False, expected]
+
+
+def test_a_history_says_what_was() -> None:
+    """And whether it was asleep."""
+    clock = Clock()
+    history = History(clock)
+    for clock.now, state in ((1, State.STARTED), (2, State.STOPPED), (3, State.STARTED)):
+        history.note(state)
+
+    assert [history.at(each) for each in (0, 1.5, 2, 9)] == ["created", "started", "stopped", "started"]
+    assert (history.slept_within(1.5), history.slept_within(0.5)) == (True, False)
+    history.forget()
+    assert history.at(0) == "started"

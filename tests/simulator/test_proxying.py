@@ -15,6 +15,7 @@ from simulator.description import EdgeSpec
 from tests.simulator.fleets import (
     CALM,
     OTHER,
+    PORT,
     QUICK,
     ROUTER,
     SPARE,
@@ -129,7 +130,7 @@ def test_item_29_the_proxy_adds_its_headers() -> None:
 def test_item_30_force_https_answers_before_anybody_is_asked() -> None:
     """Only at port 80; health checks are not proxied at all."""
     ports = [{"port": 80, "handlers": ["http"], "force_https": True}, {"port": 443, "handlers": ["tls", "http"]}]
-    services = ({"internal_port": 8080, "autostart": True, "ports": ports},)
+    services = ({"internal_port": PORT, "autostart": True, "ports": ports},)
     with fleet(machine("router", ROUTER, services=services, start=False)) as fly:
         answer = ask(fly.edge("iad"), "/a?b", port=80)
         assert (answer.status, answer.headers["location"]) == (301, "https://example.test/a?b")
@@ -164,7 +165,7 @@ def test_item_31_an_instance_at_its_hard_limit_fails_after_a_while() -> None:
 
 def test_a_port_without_the_http_handler_does_not_replay() -> None:
     """The header then reaches the client."""
-    services = ({"internal_port": 8080, "autostart": True, "ports": [{"port": 443}]},)
+    services = ({"internal_port": PORT, "autostart": True, "ports": [{"port": 443}]},)
     with fleet(machine("router", ROUTER, services=services), machine("target", TARGET)) as fly:
         answer = ask(fly.edge("iad"), replay("app=target"))
         assert (answer.machine, answer.headers["fly-replay"]) == (ROUTER, "app=target")

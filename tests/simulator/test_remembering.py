@@ -10,7 +10,20 @@ import pytest
 
 from simulator.description import MachineSpec
 from simulator.events import Hop
-from tests.simulator.fleets import CALM, ROUTER, SPARE, TARGET, Answer, ask, fleet, machine, replay, service, where
+from tests.simulator.fleets import (
+    CALM,
+    PORT,
+    ROUTER,
+    SPARE,
+    TARGET,
+    Answer,
+    ask,
+    fleet,
+    machine,
+    replay,
+    service,
+    where,
+)
 
 CACHED = ("fly-replay-cache:/page/*", "fly-replay-cache-ttl-secs:60")
 RULE = {"path_prefix": "/", "ttl_seconds": 60, "type": "cookie", "name": "sid"}
@@ -25,7 +38,7 @@ def with_rule(**changed: Any) -> MachineSpec:
     """A router with a rule of the session cache."""
     options = {"replay_cache": [RULE | changed]}
     ports = [{"port": 443, "handlers": ["tls", "http"], "http_options": options}]
-    services = ({"internal_port": 8080, "autostart": True, "ports": ports},)
+    services = ({"internal_port": PORT, "autostart": True, "ports": ports},)
     return machine("router", ROUTER, services=services)
 
 

@@ -145,7 +145,7 @@ async def _main() -> None:
         _MEMORY["child"] = await asyncio.create_subprocess_exec(
             sys.executable, "-c", "import time\nwhile True: time.sleep(1)", start_new_session=True
         )
-    server = await asyncio.start_server(_serve, os.environ["FLY_PRIVATE_IP"], int(os.environ.get("PORT", "8080")))
+    server = await asyncio.start_server(_serve, os.environ["FLY_PRIVATE_IP"], int(os.environ["PORT"]))
     async with server:
         await server.serve_forever()
 
