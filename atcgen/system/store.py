@@ -500,12 +500,12 @@ class FileStore:
         return Found(body, f"{hashlib.sha256(body).hexdigest()}-{stat.st_mtime_ns}-{stat.st_ino}")
 
     def _read_first(self, key: str, length: int) -> bytes | None:
-        try:
-            with open(self._root / key, "rb") as file:
-                return file.read(length)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            self._check_root()
-            return None
+        with self._there() as root:
+            try:
+                with open(root / key, "rb") as file:
+                    return file.read(length)
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                return None
 
     def _write_if(self, key: str, body: bytes, tag: str | None) -> str:
         with self._there() as root, self._locked(root):

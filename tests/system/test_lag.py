@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.system.machines import TENANT, Settings, World, world
+from tests.system.machine import TENANT
+from tests.system.machines import Settings, World, world
 from tests.system.running import wait_until
 
 pytestmark = pytest.mark.system

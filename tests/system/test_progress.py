@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.machines import PATH, TENANT, Machine, World, world
+from tests.system.machine import PATH, TENANT, Machine
+from tests.system.machines import World, world
 from tests.system.running import Answer, wait_until
 
 pytestmark = pytest.mark.system
