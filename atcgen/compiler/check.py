@@ -159,7 +159,7 @@ def _known(path: Path) -> list[str] | None:
     if app[:1] in (("prepare",), ("release",)):
         return [each for each in interpolate.VARIABLES if each != "socket"]
     is_page = path[:2] in (("server", "error_pages"), ("server", "bad_gateway_page"))
-    if is_page or _is_of_store(path) or _is_image(path) or app[:1] in (("root",), ("static",)):
+    if is_page or _is_of_store(path) or _is_of_fleet(path) or app[:1] in (("root",), ("static",)):
         return []
     return None
 
@@ -168,9 +168,10 @@ def _is_of_store(path: Path) -> bool:
     return path[:1] == ("storage",) and path[1:] in (("volume",), ("replica",), ("endpoint",), ("region",))
 
 
-def _is_image(path: Path) -> bool:
-    """Of `fleet.machine`, or of a user's."""
-    return _level(path) == ("machine", "image") or path == ("fleet", "machine", "image")
+def _is_of_fleet(path: Path) -> bool:
+    """The secret that all machines know, and the image of any."""
+    fleet = path[1:] if path[:1] == ("fleet",) else ()
+    return fleet in (("secret",), ("machine", "image")) or _level(path) == ("machine", "image")
 
 
 def _walk(data: Any, path: Path) -> Iterator[tuple[Path, str]]:

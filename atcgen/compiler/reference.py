@@ -272,7 +272,8 @@ def _variables() -> Iterator[str]:
         yield f"| `${{{name}}}` | {_cell(meaning)} |"
     yield "| `${ENV:NAME}` | the environment variable NAME of atc itself |"
     yield ""
-    yield "In `root`, `static`, `volume`, `image`, `bad_gateway_page` and `error_pages` there is `${ENV:NAME}` alone."
+    yield "In `root`, `static`, `volume`, `image`, `fleet.secret`, `bad_gateway_page` and `error_pages` there is"
+    yield "`${ENV:NAME}` alone."
     yield ""
 
 
