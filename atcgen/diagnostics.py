@@ -37,6 +37,7 @@ class Code(StrEnum):
     NAME_CLASH = "name-clash"
     PATH_CLASH = "path-clash"
     UNREPRESENTABLE = "unrepresentable-value"
+    UNFIT_FOR_TARGET = "unfit-for-target"
     LOST_ON_RELOAD = "lost-on-reload"
 
 
@@ -56,6 +57,8 @@ MEANINGS: dict[Code, str] = {
     Code.NAME_CLASH: "Two things would have the same name, database or directory.",
     Code.PATH_CLASH: "Two tenants would answer the same URL.",
     Code.UNREPRESENTABLE: "nginx or supervisord has no way to write this value in its configuration.",
+    Code.UNFIT_FOR_TARGET: "It is not what `fleet.target` needs, or another file beside atc.yml, such as fly.toml, "
+    "says otherwise.",
     Code.LOST_ON_RELOAD: "The installed nginx is older than 1.27.4: a reload closes idle keep-alive connections, "
     "and a request already on its way on one of them is lost unless the client repeats it, as browsers do.",
 }

@@ -25,6 +25,8 @@ _COMMANDS = {
     "logs": "atcgen.cli.control:logs",
     "backup": "atcgen.cli.backup",
     "tenant": "atcgen.cli.tenant",
+    "user": "atcgen.cli.user",
+    "fleet": "atcgen.cli.fleet",
     "schema": "atcgen.cli.schema",
     "store": "atcgen.cli.store",
     "reference": "atcgen.cli.reference",

@@ -1,24 +1,42 @@
-"""`atc tenant`: what becomes of the copies of a tenant that left atc.yml."""
+"""`atc tenant`: tenants come, and what becomes of the copies of those that left atc.yml."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from pathlib import Path
 
 import click
 
+from atcgen.cli.provision import draft_options
 from atcgen.cli.source import home_of, running_options
 from atcgen.compiler.names import program_name
 from atcgen.compiler.plan import Plan, load
 from atcgen.errors import AtcError, Unavailable
+from atcgen.fleet.draft import Draft
+from atcgen.fleet.edit import add_tenant
 from atcgen.replica import deletion
 from atcgen.replica.site import Vault, vault
 
 
 @click.group("tenant")
 def command() -> None:
-    """Delete the copies of a tenant that left atc.yml, or take that back."""
+    """Add a tenant; delete the copies of one that left atc.yml, or take that back."""
+
+
+@command.command("add")
+@click.argument("tenant")
+@click.option("--name", help="What people call it.")
+@draft_options
+def add(draft: Draft, tenant: str, name: str | None) -> None:
+    """Add the tenant USER/PATH to atc.yml; its first request starts it."""
+    user, _, path = tenant.strip("/").partition("/")
+    if user not in draft.compile().config.users:
+        raise AtcError(f"there is no user {user} in {draft.file}", hint=f"atc user add {user} --region REGION")
+    draft.edits.append(partial(add_tenant, user=user, path=path, values={"name": name} if name else {}))
+    draft.save()
+    click.echo(f"{user}/{path}".rstrip("/") + f": in {draft.file}")
 
 
 @command.command("delete")

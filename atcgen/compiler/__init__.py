@@ -17,6 +17,7 @@ from atcgen.errors import Rejected
 if TYPE_CHECKING:
     from atcgen.compiler.plan import Host, Plan
     from atcgen.compiler.render import Files, Templates
+    from atcgen.compiler.schema import Config
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Compiled:
     plan: Plan
     files: Files
     warnings: tuple[Diagnostic, ...]
+    config: Config
+    host: Host
 
 
 def compile_text(text: str, *, file: str, host: Host, templates: Templates) -> Compiled:
@@ -43,4 +46,4 @@ def compile_text(text: str, *, file: str, host: Host, templates: Templates) -> C
     if config is None or errors(said):
         raise Rejected(said)
     plan = lower(config, document, host)
-    return Compiled(plan, render(plan, templates), said)
+    return Compiled(plan, render(plan, templates), said, config, host)

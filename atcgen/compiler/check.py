@@ -159,13 +159,19 @@ def _known(path: Path) -> list[str] | None:
     if app[:1] in (("prepare",), ("release",)):
         return [each for each in interpolate.VARIABLES if each != "socket"]
     is_page = path[:2] in (("server", "error_pages"), ("server", "bad_gateway_page"))
-    if is_page or _is_of_store(path) or app[:1] in (("root",), ("static",)):
+    if is_page or _is_of_store(path) or _is_of_fleet(path) or app[:1] in (("root",), ("static",)):
         return []
     return None
 
 
 def _is_of_store(path: Path) -> bool:
     return path[:1] == ("storage",) and path[1:] in (("volume",), ("replica",), ("endpoint",), ("region",))
+
+
+def _is_of_fleet(path: Path) -> bool:
+    """The secret that all machines know, and the image of any."""
+    fleet = path[1:] if path[:1] == ("fleet",) else ()
+    return fleet in (("secret",), ("machine", "image")) or _level(path) == ("machine", "image")
 
 
 def _walk(data: Any, path: Path) -> Iterator[tuple[Path, str]]:

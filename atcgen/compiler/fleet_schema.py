@@ -7,8 +7,25 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from atcgen.compiler.section import Section, Short
-from atcgen.compiler.values import Duration, MachineWord, PathPattern, Text, Url
+from atcgen.compiler.values import Duration, MachineWord, PathPattern, Size, Text, Url
 
+GIGABYTE = 1024**3
+Preset = Literal[
+    "shared-cpu-1x",
+    "shared-cpu-2x",
+    "shared-cpu-4x",
+    "shared-cpu-6x",
+    "shared-cpu-8x",
+    "performance-1x",
+    "performance-2x",
+    "performance-4x",
+    "performance-6x",
+    "performance-8x",
+    "performance-10x",
+    "performance-12x",
+    "performance-14x",
+    "performance-16x",
+]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -28,6 +45,22 @@ class Replaying(Section):
         False,
         description="When the other machine cannot be had, answer with the waiting page instead of an empty 502. "
         "Not with `cache`.",
+    )
+
+
+class Machine(Section):
+    """What `atc fleet apply` makes: a machine with a volume."""
+
+    size: Preset = Field("shared-cpu-1x", description="The processors, in Fly.io's words.")
+    memory: Size | None = Field(
+        None, ge=256 * 1024**2, description="A multiple of 256MB; what comes with the size when missing."
+    )
+    volume: Size = Field(
+        GIGABYTE, ge=GIGABYTE, le=500 * GIGABYTE, description="Room for data, in whole GB; it can grow and not shrink."
+    )
+    image: Text | None = Field(
+        None,
+        description="The image it runs, such as registry.fly.io/shows:v7; that of the app's others when missing.",
     )
 
 
@@ -63,6 +96,9 @@ class Fleet(Section):
         None,
         description="What all machines know and nobody else: it signs what they pass to each other, and `${secret}` of "
         "each tenant follows from it wherever the tenant is. Of an environment variable: `${ENV:NAME}`.",
+    )
+    machine: Annotated[Machine, Short("size")] = Field(
+        default_factory=Machine, description="What a machine is like; a bare word is `machine.size`."
     )
     replay: Annotated[Replaying, Short("cache")] = Field(
         default_factory=Replaying, description="How Fly Proxy replays; a bare duration is `replay.cache`."

@@ -13,6 +13,8 @@ from typing import Any
 
 from atcgen.compiler.fleet_plan import FleetPlan, Remote, RemotePrefix, Replay, load_fleet
 
+BESIDE = ("fly.toml", "Dockerfile")  # files beside atc.yml that belong to a target
+
 
 @dataclass(frozen=True)
 class Host:
@@ -42,6 +44,7 @@ class Host:
     secret: str = field(default="", repr=False)  # the master secret of this installation
     ports: Mapping[str, int] = field(default_factory=dict)  # tenant id -> port it was given before
     ports_taken: frozenset[int] = frozenset()  # ports that others listen on
+    beside: Mapping[str, str] = field(default_factory=dict, repr=False)  # texts of other files there, such as fly.toml
 
 
 @dataclass(frozen=True)

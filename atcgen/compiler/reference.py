@@ -32,6 +32,7 @@ _SECTIONS: Mapping[str, tuple[type[BaseModel], str]] = {
     "storage": (schema.Storage, "`storage`"),
     "backup": (schema.Backup, "`backup`, `users.*.backup`, `users.*.tenants.*.backup`, `routes[].backup`"),
     "fleet": (fleet_schema.Fleet, "`fleet`"),
+    "machine": (fleet_schema.Machine, "`fleet.machine` and `users.*.machine`; a word alone is short for `size`"),
     "replay": (fleet_schema.Replaying, "`fleet.replay`; a duration alone is short for `cache`"),
     "elsewhere": (fleet_schema.Elsewhere, "`fleet.elsewhere[]`"),
     "hosts": (fleet_schema.Host, "`fleet.hosts.*`; the address alone is short for `url`"),
@@ -138,6 +139,7 @@ EXAMPLES: Mapping[Code, str] = {
     Code.NAME_CLASH: "routes:\n  - {name: Sam, database: one}\n  - {name: Lin, database: one}\n",
     Code.PATH_CLASH: "users:\n  bellevue:\n    tenants:\n      2025: {}\n      2025/winter: {}\n",
     Code.UNREPRESENTABLE: "app:\n  root: /srv/$app\n",
+    Code.UNFIT_FOR_TARGET: "fleet:\n  machine: {size: shared-cpu-2x, memory: 4GB}\n",
     Code.LOST_ON_RELOAD: "server:\n  http_port: 8080\n",
 }
 _OLD_NGINX = (1, 22, 1)
@@ -270,7 +272,8 @@ def _variables() -> Iterator[str]:
         yield f"| `${{{name}}}` | {_cell(meaning)} |"
     yield "| `${ENV:NAME}` | the environment variable NAME of atc itself |"
     yield ""
-    yield "In `root`, `static`, `volume`, `bad_gateway_page` and `error_pages` there is `${ENV:NAME}` alone."
+    yield "In `root`, `static`, `volume`, `image`, `fleet.secret`, `bad_gateway_page` and `error_pages` there is"
+    yield "`${ENV:NAME}` alone."
     yield ""
 
 

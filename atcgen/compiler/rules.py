@@ -16,6 +16,7 @@ from atcgen.compiler.schema import Config
 from atcgen.compiler.serving import effective_server
 from atcgen.compiler.source import Document, Path
 from atcgen.compiler.storage import url_problem
+from atcgen.compiler.targets import target_of
 from atcgen.compiler.values import url_path
 from atcgen.diagnostics import Code, Diagnostic, Position, Severity
 
@@ -40,6 +41,7 @@ def cross_check(document: Document, config: Config, host: Host) -> list[Diagnost
         *check_sayable(document, config, host),
         *_files(document, claims),
         *_store(document, config, host),
+        *target_of(config).check(config, document, host),
         *_old_nginx(document, host),
         *fleet_check(document, config, host),
     ]

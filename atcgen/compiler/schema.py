@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from atcgen.compiler.fleet_schema import Fleet
+from atcgen.compiler.fleet_schema import Fleet, Machine
 from atcgen.compiler.section import Section, Short
 from atcgen.compiler.values import (
     Address,
@@ -274,6 +274,10 @@ class User(Level):
     """A customer: tenants below one path, on one machine."""
 
     name: Text | None = Field(None, description="What people call them.")
+    machine: Annotated[Machine, Short("size")] = Field(
+        default_factory=Machine,
+        description="A machine of their own, in their `region`; keys override `fleet.machine`, and it may be empty.",
+    )
     tenants: Annotated[dict[UrlPath, Annotated[Tenant, Short()]], Short()] = Field(
         default_factory=dict, description="Tenants by their path below the user's prefix."
     )

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from atcgen.compiler.plan import Host
+from atcgen.compiler.plan import BESIDE, Host
 from atcgen.errors import Unavailable
 from atcgen.system.connections import listening_ports
 from atcgen.system.processes import can_prefer
@@ -48,6 +48,7 @@ def gather_host(
         serving=serving,
         ports=_ports(state),
         ports_taken=_listening(),
+        beside=_beside(base),
         cpus=len(os.sched_getaffinity(0)),
         user=pwd.getpwuid(os.geteuid()).pw_name,
         is_root=os.geteuid() == 0,
@@ -70,6 +71,15 @@ def running_place(state: Path) -> tuple[str | None, str | None]:
     """The region and the instance that the active generation was compiled for."""
     plan = _active_plan(state)
     return plan.get("region"), plan.get("instance")
+
+
+def _beside(base: Path) -> dict[str, str]:
+    """The files beside atc.yml that a target looks at."""
+    found = {}
+    for name in BESIDE:
+        with suppress(OSError):
+            found[name] = (base / name).read_text(encoding="utf-8", errors="replace")
+    return found
 
 
 def _ports(state: Path) -> dict[str, int]:

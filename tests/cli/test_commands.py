@@ -171,6 +171,7 @@ def test_help_lists_every_command_and_none_that_is_internal(atc: Atc) -> None:
         "check",
         "diff",
         "explain",
+        "fleet",
         "logs",
         "metrics",
         "plan",
@@ -181,6 +182,7 @@ def test_help_lists_every_command_and_none_that_is_internal(atc: Atc) -> None:
         "status",
         "stop",
         "tenant",
+        "user",
     ]
     listed = [line.split()[0] for line in said.partition("Commands:")[2].splitlines() if line.strip()]
     assert sorted(listed) == commands

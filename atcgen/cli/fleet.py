@@ -1,0 +1,17 @@
+"""`atc fleet`: the machines that share one atc.yml."""
+
+from __future__ import annotations
+
+import click
+
+from atcgen.cli.fleet_cost import cost
+from atcgen.cli.fleet_plan import apply, plan
+
+
+@click.group("fleet")
+def command() -> None:
+    """The machines that share one atc.yml: what there should be, what there is, what it costs."""
+
+
+for each in (plan, apply, cost):
+    command.add_command(each)

@@ -1,0 +1,124 @@
+"""What commands that make and destroy machines share: their options, the draft of atc.yml, and the hands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from atcgen.cli.source import find_file, read_text, running_options, state_directory
+from atcgen.compiler import Compiled, compile_text
+from atcgen.errors import AtcError
+from atcgen.fleet.draft import Draft
+from atcgen.fleet.executor import Executor
+from atcgen.fleet.existing import Existing
+from atcgen.fleet.planner import difference, too_large
+from atcgen.fleet.safety import Safety
+from atcgen.fleet.steps import Destroying, Step
+from atcgen.replica.site import Vault, vault
+from atcgen.system.edits import publish
+from atcgen.system.fly import open_fly
+from atcgen.system.host import gather_host
+from atcgen.system.templates import read_templates
+
+_PLACE = frozenset({"FLY_REGION", "FLY_MACHINE_ID", "ATC_REGION", "ATC_MACHINE"})
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the command line allows."""
+
+    yes: bool = False
+    discards: bool = False
+    grace: float = 30.0
+    patience: float = 300.0
+
+
+def draft_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every command that edits atc.yml; it gets a `draft`."""
+
+    def called(file: Path | None, state: Path | None, **more: Any) -> Any:
+        return command(draft=draft_of(file, state), **more)
+
+    called.__doc__ = command.__doc__
+    called.__name__ = command.__name__
+    called.__dict__.update(command.__dict__)
+    return running_options(called)
+
+
+def apply_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every command that may destroy something; it gets `terms`."""
+
+    def called(yes: bool, discard_data: bool, grace: float, wait: float, **more: Any) -> Any:
+        return command(terms=Terms(yes, discard_data, grace, wait), **more)
+
+    called.__doc__ = command.__doc__
+    called.__name__ = command.__name__
+    called.__dict__.update(command.__dict__)
+    seconds = click.FloatRange(min=0)
+    for option in (
+        click.option("--yes", is_flag=True, help="Destroy machines and volumes without asking."),
+        click.option("--discard-data", is_flag=True, help="Destroy also what was never copied to the store."),
+        click.option("--grace", type=seconds, default=30.0, show_default=True, help="Seconds before the first end."),
+        click.option("--wait", type=seconds, default=300.0, show_default=True, help="Seconds to give tenants back."),
+    ):
+        called = option(called)
+    return called
+
+
+def draft_of(file: Path | None, state: Path | None) -> Draft:
+    """The file as it is, with nothing edited yet; of no machine in particular."""
+    found = find_file(file)
+    environ = {key: value for key, value in os.environ.items() if key not in _PLACE}
+    host = gather_host(found.absolute().parent, state_directory(found, state), environ)
+
+    def compiled(text: str) -> Compiled:
+        return compile_text(text, file=str(found), host=host, templates=read_templates())
+
+    return Draft(found, host, read_text, compiled, publish)
+
+
+def hands(draft: Draft, terms: Terms) -> Executor:
+    """What does the steps. Raises `Unavailable` without an app or a token."""
+    wanted = draft.wanted()
+    fly = open_fly(wanted.shape.app, os.environ)
+    store = draft.compile().plan.store
+
+    def opened() -> Vault:
+        return vault(store, os.environ)
+
+    safety = Safety(opened if store.url else None, draft.tenants(), terms.discards)
+    return Executor(fly, draft, safety, click.echo, grace=terms.grace, patience=terms.patience)
+
+
+def carry_out(draft: Draft, terms: Terms) -> None:
+    """Do what is missing; ask before anything is destroyed. Exits with 3 when something could not be done."""
+    work = hands(draft, terms)
+    existing = work.look()
+    steps = difference(draft.wanted(), existing)
+    destroying = [each for each in steps if isinstance(each, Destroying)]
+    if destroying and not terms.yes:
+        show(steps, draft, existing)
+        click.confirm("Destroy what is marked with '-'?", abort=True)
+    done = work.run()
+    if draft.edits and not work.failed:
+        draft.save()
+    for problem in work.failed.values():
+        click.echo(f"error: {problem}", err=True)
+        if problem.hint:
+            click.echo(f"    hint: {problem.hint}", err=True)
+    if work.failed:
+        raise AtcError(f"{done} steps done, {len(work.failed)} not", hint="run it again: it goes on where it is")
+    click.echo(f"{done} steps done" if done else "everything is as atc.yml says")
+
+
+def show(steps: tuple[Step, ...], draft: Draft, existing: Existing) -> None:
+    """The steps as sentences, and what cannot be had."""
+    for each in steps:
+        click.echo(str(each))
+    for said in too_large(draft.wanted(), existing):
+        click.echo(f"! {said}")
