@@ -12,6 +12,7 @@ from pathlib import Path
 
 from atcgen.agent import lifecycle as life
 from atcgen.agent.apply import Applier
+from atcgen.agent.converge import Converger
 from atcgen.agent.http import Answer, Request, as_json
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
@@ -37,11 +38,11 @@ def control_socket(path: str) -> socket.socket:
     return sock
 
 
-async def control(service: Service, applier: Applier, request: Request) -> Answer:
+async def control(service: Service, applier: Applier, converger: Converger, request: Request) -> Answer:
     """Answer one question: GET /status, or POST /start, /stop, /restart with the tenant's id as the body."""
     if request.method == "GET" and request.target == "/status":
         await asyncio.gather(*(each.custodian.copies.measure() for each in service.keepers.values() if each.custodian))
-        return as_json(200, status(service, applier))
+        return as_json(200, status(service, applier) | {"shared": converger.status()})
     if request.method == "POST" and request.target == "/rewind":
         return await _rewind(service, request)
     act = {"/start": _start, "/stop": _stop, "/restart": _restart}.get(request.target)

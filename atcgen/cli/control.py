@@ -32,6 +32,8 @@ def status(file: Path | None, state: Path | None, as_json: bool) -> None:
     print_tenants(said["tenants"], lambda each: str(each["id"]))
     for line in _about_copies(said):
         click.echo(line)
+    for line in _about_editions(said["shared"] or {}):
+        click.echo(line)
     if said["problem"]:
         click.echo(f"atc.yml is not what runs:\n{said['problem']}", err=True)
 
@@ -42,7 +44,16 @@ def _about_copies(said: dict[str, Any]) -> Iterator[str]:
     elif said["drill"]:
         drill = said["drill"]
         result = f"FAILED: {drill['problem']}" if drill["problem"] else "went well"
-        yield f"last restore on trial: {drill['tenant']}, {_ago(drill['at'])}, {result}"
+        yield f"last restore on trial: {drill['tenant']}, {ago(drill['at'])}, {result}"
+
+
+def _about_editions(shared: dict[str, Any]) -> Iterator[str]:
+    if shared.get("edition"):
+        yield f"edition {shared['edition']} of atc.yml{', edited here' if shared['edited'] else ''}"
+    if shared.get("refused"):
+        yield f"edition {shared['refused']} is not run: {shared['why']}"
+    if shared.get("problem"):
+        yield f"there may be a newer edition of atc.yml: {shared['problem']}"
 
 
 def print_tenants(tenants: list[dict[str, Any]], name: Callable[[dict[str, Any]], str]) -> None:
@@ -60,7 +71,7 @@ def print_tenants(tenants: list[dict[str, Any]], name: Callable[[dict[str, Any]]
         state = Text(each["state"], style=_COLOURS.get(each["state"], "yellow"))
         copies = (Text(_copies(each)),) if copied else ()
         reason = Text(each["reason"].partition("\n")[0])
-        table.add_row(Text(name(each)), state, _ago(each["last_access"]), *copies, reason)
+        table.add_row(Text(name(each)), state, ago(each["last_access"]), *copies, reason)
     if not console.is_terminal:
         console = Console(width=max((len(name(each)) + 160 for each in tenants), default=80))
     console.print(table)
@@ -69,10 +80,11 @@ def print_tenants(tenants: list[dict[str, Any]], name: Callable[[dict[str, Any]]
 def _copies(tenant: dict[str, Any]) -> str:
     """What is known of its copies; of those that go on, when the store last had everything."""
     moment = tenant.get("copied_at")
-    return f"copied {_ago(moment)}" if tenant["copies"] == "copied" and moment else str(tenant["copies"])
+    return f"copied {ago(moment)}" if tenant["copies"] == "copied" and moment else str(tenant["copies"])
 
 
-def _ago(moment: float) -> str:
+def ago(moment: float) -> str:
+    """How long ago something was, as people say it."""
     if not moment:
         return "-"
     seconds = int(max(0, time.time() - moment))

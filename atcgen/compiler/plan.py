@@ -69,6 +69,29 @@ class StorePlan:
 
 
 @dataclass(frozen=True)
+class SharedPlan:
+    """The atc.yml that machines share."""
+
+    url: str  # of the store that has it, as in `StorePlan`
+    endpoint: str
+    region: str
+    secret: str = field(repr=False)  # what signs it
+    poll: float  # seconds; 0 is never
+    address: str  # '', or where Fly Proxy is told which machine is meant
+    hosts: tuple[tuple[str, str], ...]  # the addresses of machines by their names
+
+    @property
+    def is_followed(self) -> bool:
+        """Does this machine run what the store has?"""
+        return bool(self.url and self.secret)
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """The directories of this machine that it is in, if any."""
+        return (self.url.removeprefix("file://"),) if self.url.startswith("file:") else ()
+
+
+@dataclass(frozen=True)
 class BackupPlan:
     """How the databases of one tenant are copied."""
 
@@ -250,6 +273,7 @@ class Plan:
     paths: Paths
     server: ServerPlan
     store: StorePlan
+    shared: SharedPlan
     python: str
     litestream: str
     tenants: tuple[TenantPlan, ...]
@@ -295,6 +319,7 @@ def load(text: str) -> Plan:
             "paths": Paths(**data["paths"]),
             "server": ServerPlan(**server),
             "store": StorePlan(**data["store"]),
+            "shared": SharedPlan(**data["shared"] | {"hosts": tuple((a, b) for a, b in data["shared"]["hosts"])}),
             "tenants": tuple(tenant(each) for each in data["tenants"]),
             "remotes": tuple(Remote(**each) for each in data["remotes"]),
             "replays": tuple(Replay(**each) for each in data["replays"]),

@@ -24,6 +24,7 @@ SECTIONS = [
 # Every part of every template is used by this one.
 EVERYTHING = """\
 storage: {replica: file:./copies}
+fleet: {secret: known to all machines}
 server: {user: root, cache_size: 1MB, trusted_proxies: [10.0.0.0/8], log_requests: true}
 app:
   user: root

@@ -1,0 +1,1 @@
+"""What machines that share one atc.yml tell each other, by way of a store."""
