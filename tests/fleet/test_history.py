@@ -11,7 +11,8 @@ import pytest
 from atcgen.errors import Unavailable
 from atcgen.fleet.editions import Edition, key_of, sealed
 from atcgen.fleet.history import History, Newest, Refused, written
-from atcgen.fleet.reports import Report, key_of as report_key, read_all, write
+from atcgen.fleet.reports import Report, read_all, write
+from atcgen.fleet.reports import key_of as report_key
 from atcgen.system.store import Conflict, Store
 
 SECRET = "known to all machines"

@@ -62,4 +62,10 @@ def test_a_merge_does_not_depend_on_who_merges(base: str, ours: str, theirs: str
 def test_a_diff_has_names() -> None:
     """And is empty when nothing differs."""
     assert unified(BASE, BASE, "x", "y") == ""
-    assert unified("a\n", "b", "edition 1", "yours").splitlines() == ["--- edition 1", "+++ yours", "@@ -1 +1 @@", "-a", "+b"]
+    assert unified("a\n", "b", "edition 1", "yours").splitlines() == [
+        "--- edition 1",
+        "+++ yours",
+        "@@ -1 +1 @@",
+        "-a",
+        "+b",
+    ]
