@@ -79,6 +79,7 @@ class SharedPlan:
     poll: float  # seconds; 0 is never
     address: str  # '', or where Fly Proxy is told which machine is meant
     hosts: tuple[tuple[str, str], ...]  # the addresses of machines by their names
+    variables: tuple[str, ...]  # of the environment that hold the secret; tenants have not got them
 
     @property
     def is_followed(self) -> bool:
@@ -298,6 +299,11 @@ def _static(data: dict[str, Any]) -> StaticPlan:
     return StaticPlan(**{**data, "closed": tuple(data["closed"])})
 
 
+def _shared(data: dict[str, Any]) -> SharedPlan:
+    hosts = tuple((name, url) for name, url in data["hosts"])
+    return SharedPlan(**{**data, "hosts": hosts, "variables": tuple(data["variables"])})
+
+
 def load(text: str) -> Plan:
     """Read back what `Plan.to_json` wrote."""
     data: dict[str, Any] = json.loads(text)
@@ -319,7 +325,7 @@ def load(text: str) -> Plan:
             "paths": Paths(**data["paths"]),
             "server": ServerPlan(**server),
             "store": StorePlan(**data["store"]),
-            "shared": SharedPlan(**data["shared"] | {"hosts": tuple((a, b) for a, b in data["shared"]["hosts"])}),
+            "shared": _shared(data["shared"]),
             "tenants": tuple(tenant(each) for each in data["tenants"]),
             "remotes": tuple(Remote(**each) for each in data["remotes"]),
             "replays": tuple(Replay(**each) for each in data["replays"]),

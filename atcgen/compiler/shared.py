@@ -42,4 +42,5 @@ def shared_plan(config: Config, host: Host) -> SharedPlan:
         poll=fleet.poll,
         address=address if fleet.target == "fly" else "",
         hosts=tuple((name, each.url) for name, each in sorted(fleet.hosts.items())) if fleet.target == "proxy" else (),
+        variables=tuple(filter(None, map(interpolate.environment_name, interpolate.names(fleet.secret or "")))),
     )

@@ -84,7 +84,7 @@ def _keep_aside(text: str, state: Path) -> Path:
 
 
 def replace_text(file: Path, text: str) -> None:
-    """Write a file in one step; who may read it stays as it was, and is the owner alone for a new one."""
+    """Write a file in one step. Whose it is and who may read it stay as they were; a new one is for the owner alone."""
     handle, fresh = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
@@ -92,7 +92,10 @@ def replace_text(file: Path, text: str) -> None:
             stream.flush()
             os.fsync(handle)
         with suppress(FileNotFoundError):
-            os.chmod(fresh, file.stat().st_mode & 0o777)
+            before = file.stat()
+            os.chmod(fresh, before.st_mode & 0o777)
+            if os.geteuid() == 0:
+                os.chown(fresh, before.st_uid, before.st_gid)
         os.replace(fresh, file)
     except BaseException:
         Path(fresh).unlink(missing_ok=True)

@@ -45,13 +45,13 @@ class Person:
         """What they edit."""
         return self.home / "atc.yml"
 
-    def atc(self, *words: str, secret: str = SECRET) -> subprocess.CompletedProcess[str]:
+    def atc(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
         """The atc command, where they sit."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FLY_"))}
         return subprocess.run(
             [sys.executable, "-m", "atcgen", *words],
             cwd=self.home,
-            env={**environ, "FLEET_SECRET": secret},
+            env={**environ, "FLEET_SECRET": SECRET, **more},
             capture_output=True,
             text=True,
             check=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ import requests
 
 from atcgen.fleet.editions import Edition, sealed
 from atcgen.fleet.told import HEADER, PATH, word
+from atcgen.system.store import open_store
+from tests.replica import servers
 from tests.system.fleets import SECRET, Fleet, edition_of, fleet, shared
 from tests.system.machines import Machine
 from tests.system.running import wait_until
@@ -315,7 +318,37 @@ def test_a_push_with_errors_pushes_nothing(one: Fleet) -> None:
     assert "warning: app.env.KEY: the environment variable ONLY_THERE is not set here" in pushed.stderr
 
 
-def test_it_says_what_to_set(tmp_path: Path) -> None:
+def test_a_bucket_is_a_store_as_well(tmp_path: Path) -> None:
+    """Of S3, from pushing to reporting; and the application gets neither its keys nor the secret."""
+    with servers.moto(tmp_path / "log") as endpoint, fleet(1) as found:
+        (machine,) = found.machines
+        machine.environ = {**machine.environ, **servers.CREDENTIALS}
+        text = found.text("x").replace(f"file://{found.store}", f"s3://{servers.BUCKET}/calendars")
+        text += f"storage: {{endpoint: '{endpoint}'}}\n"
+        (machine.home / "atc.yml").write_text(text)
+        machine.start()
+        ann = found.person("ann", text.replace("x: {}", "x: {}, y: {}"))
+
+        said = ann.atc("push", **servers.CREDENTIALS)
+
+        assert said.returncode == 0, said.stderr
+        wait_until(lambda: edition_of(machine) == 1)
+        assert answers(machine, "y")
+        environ = Path(f"/proc/{machine.asked('/a/y/')[1].split()[1]}/environ").read_bytes()
+        assert b"FLEET_SECRET" not in environ
+        assert servers.CREDENTIALS["AWS_SECRET_ACCESS_KEY"].encode() not in environ
+        forged = sealed(Edition(2, text, "mallory", "", "", 1), "guessed")
+        store = open_store(f"s3://{servers.BUCKET}/calendars", endpoint=endpoint, credentials=servers.CREDENTIALS)
+        asyncio.run(store.create("fleet/config/000002.json", forged))
+        assert tell(machine, word(2, SECRET, time.time())) == 204
+        wait_until(lambda: shared(machine)["refused"] == 2)
+        ann.file.write_text(text)
+        assert ann.atc("push", **servers.CREDENTIALS).returncode == 0
+        wait_until(lambda: edition_of(machine) == 3)
+        wait_until(lambda: '"runs": 3' in ann.atc("fleet", "status", "--json", **servers.CREDENTIALS).stdout)
+
+
+def test_it_says_what_to_set() -> None:
     """A store, and a secret."""
     with fleet(0) as found:
         nowhere = found.person("nowhere", "fleet: {secret: x}\n").atc("push")
