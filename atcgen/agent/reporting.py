@@ -53,7 +53,7 @@ class Reporter:
         self.changed()
 
     async def asleep(self) -> None:
-        """The machine is about to sleep; nothing is written after this until it is awake."""
+        """The machine is about to sleep."""
         self._is_awake = False
         try:
             async with asyncio.timeout(_FAREWELL):
@@ -65,8 +65,7 @@ class Reporter:
         """What changes while the last report is fresh is said together."""
         if self._written:
             await asyncio.sleep(max(0.0, self._written.at + _BETWEEN - time.time()))
-        if self._is_awake:
-            await self._write()
+        await self._write()
 
     async def _write(self) -> None:
         async with self._lock:

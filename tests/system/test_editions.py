@@ -286,9 +286,11 @@ def test_an_image_with_an_old_file_starts_with_the_newest_edition(one: Fleet) ->
 def test_a_machine_that_stood_still_asks_at_once(one: Fleet) -> None:
     """It was not told."""
     (machine,) = one.machines
-    ann = one.person("ann", one.text("x", "y"))
+    ann = one.person("ann", one.text("x"))
     agent = machine.atc.pid_of("atc-agent:0")
-    wait_until(lambda: bool(one.report(machine)))
+    ann.done("push")
+    wait_until(lambda: one.report(machine).get("runs") == 1)
+    ann.file.write_text(one.text("x", "y"))
     os.kill(agent, signal.SIGSTOP)
     try:
         for each in (one.store / "fleet/machines").iterdir():
@@ -297,7 +299,7 @@ def test_a_machine_that_stood_still_asks_at_once(one: Fleet) -> None:
     finally:
         os.kill(agent, signal.SIGCONT)
 
-    wait_until(lambda: edition_of(machine) == 1)
+    wait_until(lambda: edition_of(machine) == 2)
     assert answers(machine, "y")
 
 
