@@ -107,13 +107,13 @@ class Converger:
         try:
             async with asyncio.timeout(_LONGEST):
                 newest = await self._ask()
+            self._cannot_ask("")
+            self._suspect(newest.refused)
+            if newest.edition and newest.edition.number != self._failed[0]:
+                await self._install(newest.edition)
         except (AtcError, OSError) as problem:
             self._cannot_ask(str(problem) or "the store does not answer")
             return False
-        self._cannot_ask("")
-        self._suspect(newest.refused)
-        if newest.edition and newest.edition.number != self._failed[0]:
-            await self._install(newest.edition)
         return True
 
     async def _ask(self) -> Newest:
