@@ -41,6 +41,7 @@ def main() -> int:
         print(json.dumps([each.to_json() for each in figures], indent=2))
     else:
         Console().print(_table(figures))
+        print("".join(f"\n{each}\n" for each in _more(arguments.names)), end="")
     return 1 if any(each.missed for each in figures) else 0
 
 
@@ -49,6 +50,14 @@ def _measured(names: Iterable[str]) -> Iterator[Figure]:
         began = time.monotonic()
         yield from cast(Benchmark, importlib.import_module(f"bench.{name}")).run()
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+
+
+def _more(names: Iterable[str]) -> Iterator[str]:
+    """What some benchmarks have to say beside their figures, for README.md."""
+    for name in names:
+        module = importlib.import_module(f"bench.{name}")
+        if hasattr(module, "table"):
+            yield module.table()
 
 
 def _table(figures: Iterable[Figure]) -> Table:

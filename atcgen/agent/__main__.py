@@ -15,8 +15,10 @@ from atcgen.agent import observe
 from atcgen.agent.apply import Applier
 from atcgen.agent.control import control, control_socket
 from atcgen.agent.converge import Converger
+from atcgen.agent.door import Door
 from atcgen.agent.events import follow_events
-from atcgen.agent.http import Answer, Request, serve
+from atcgen.agent.http import serve
+from atcgen.agent.rouse import Rouser
 from atcgen.agent.service import Service
 from atcgen.agent.shutdown import dismiss_the_rest, shut_down
 from atcgen.agent.watch import watch
@@ -49,7 +51,8 @@ async def run(current: Path) -> None:
     await observe.resume(service)
     applier = Applier(service)
     converger = Converger(applier, os.environ)
-    door = await serve(socket.socket(fileno=0), lambda request: _asked(service, converger, request))
+    door = Door(service, applier, converger, Rouser(plan.fleet, plan.server.health_check_path, service.tasks))
+    entrance = await serve(socket.socket(fileno=0), door.answer)
     desk = await serve(
         control_socket(plan.paths.control_socket), lambda request: control(service, applier, converger, request)
     )
@@ -57,6 +60,7 @@ async def run(current: Path) -> None:
     notice_pauses(lambda: _time_has_passed(service, converger))
     service.tasks.start(_notice_the_end_of_supervisord(done))
     if service.site:
+        service.tasks.start(observe.watch_copies(service))
         service.tasks.start(_keep_drilling(service, service.site))
     observer = watch(Path(plan.base) / Path(plan.file).name, lambda: service.tasks.start(_apply(applier, converger)))
     service.tasks.start(_apply(applier, converger))  # what was edited while no agent watched
@@ -66,7 +70,7 @@ async def run(current: Path) -> None:
     observer.stop()
     if ending.is_set():
         await asyncio.gather(shut_down(service), converger.asleep())
-    door.close()
+    entrance.close()
     desk.close()
     if ending.is_set():
         dismiss_the_rest(service)
@@ -108,17 +112,6 @@ async def _first(*events: asyncio.Event) -> None:
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     for each in waiting:
         each.cancel()
-
-
-async def _asked(service: Service, converger: Converger, request: Request) -> Answer:
-    return converger.told(request) if request.target == "/_atc/told" else await _wake(service, request)
-
-
-async def _wake(service: Service, request: Request) -> Answer:
-    verdict, retry = await service.admit(request.headers.get("x-atc-tenant", ""))
-    if verdict == "ready":
-        return Answer(204)
-    return Answer(403, {"X-Atc-Verdict": verdict, "X-Atc-Retry-After": str(max(1, round(retry)))})
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from atcgen.cli.control import ago
 from atcgen.cli.editions import Desk, asked, desk
 from atcgen.cli.source import json_option, running_options
+from atcgen.cli.times import ago
 from atcgen.fleet.history import Newest
 from atcgen.fleet.reports import Report, read_all
 

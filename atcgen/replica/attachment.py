@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from atcgen.compiler.plan import TenantPlan
+from atcgen.compiler.plan import BackupPlan, TenantPlan
 from atcgen.replica.site import Site
-from atcgen.system.litestream import NotReplicated, Source, configuration, publish_once
+from atcgen.system.litestream import NotReplicated, Replica, Source, configuration, publish_once
 from atcgen.system.processes import runs
 from atcgen.system.replication import holds_read_lock, sync, wait_until_replicated
 
@@ -65,7 +65,7 @@ def write_configuration(site: Site, plan: TenantPlan, path: str) -> Path:
         shutil.rmtree(old, ignore_errors=True)
     Path(socket_of(plan)).unlink(missing_ok=True)
     sources = [
-        Source(str(database), f"{directory}/meta-{path}/{number}", site.replica(plan.backup.key, path, name))
+        Source(str(database), f"{directory}/meta-{path}/{number}", _way(site, plan.backup, path, name))
         for number, (name, database) in enumerate(databases_of(plan).items())
     ]
     file = directory / "litestream.yml"
@@ -80,6 +80,21 @@ def write_configuration(site: Site, plan: TenantPlan, path: str) -> Path:
         encoding="utf-8",
     )
     return file
+
+
+def _way(site: Site, backup: BackupPlan, path: str, name: str) -> Replica:
+    """Where litestream copies to. Directories by way of a symlink to what the lease is in, which claiming has made.
+
+    Below it litestream makes what is missing; but when the disk of the store is unmounted, the symlink leads nowhere,
+    and litestream cannot make another store in the place of the one that it believes to have what it sent there.
+    """
+    there = site.replica(backup.key, path, name)
+    if not site.plan.directories:
+        return there
+    link = Path(backup.directory, "store")
+    link.unlink(missing_ok=True)
+    link.symlink_to(f"{site.plan.directories[0]}/{backup.key}")
+    return Replica(f"file://{link}/{path}/{name}")
 
 
 async def wait_for_first_copy(plan: TenantPlan, patience: float) -> dict[str, int]:

@@ -85,6 +85,9 @@ class Store(Protocol):
     async def get(self, key: str) -> Found | None:
         """The object; None only where the store has proved that there is none."""
 
+    async def get_first(self, key: str, length: int) -> bytes | None:
+        """The first bytes of an object that is not shorter; None as `get`."""
+
     async def create(self, key: str, body: bytes) -> str:
         """Write an object that must not exist yet, and return its tag; else `Conflict`."""
 
@@ -190,6 +193,12 @@ class BucketStore:
             with self._saying():
                 answer = await obstore.get_async(self._store, _checked(key))
                 return Found(bytes(await answer.bytes_async()), _tag(answer.meta["e_tag"], self._name))
+        except _Absent:
+            return None
+
+    async def get_first(self, key: str, length: int) -> bytes | None:
+        try:
+            return await self._range(_checked(key), 0, length)
         except _Absent:
             return None
 
@@ -387,14 +396,25 @@ def _without_aws() -> Iterator[None]:
 
 
 class FileStore:
-    """A directory, which must exist: where machines share it, `flock` must hold between them, as it does on NFS."""
+    """A directory, which must exist: where machines share it, `flock` must hold between them, as it does on NFS.
+
+    Once there was a store in it, an empty one in its place, as below a disk that was unmounted, is not the store.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._name = f"file://{root}"
+        self._is_known = False  # its lock was seen
 
     async def get(self, key: str) -> Found | None:
-        return await self._thread(lambda: self._read(_checked(key)))
+        def get() -> Found | None:
+            with self._there() as root:
+                return self._read(root / _checked(key))
+
+        return await self._thread(get)
+
+    async def get_first(self, key: str, length: int) -> bytes | None:
+        return await self._thread(lambda: self._read_first(_checked(key), length))
 
     async def create(self, key: str, body: bytes) -> str:
         return await self._thread(lambda: self._write_if(_checked(key), body, None))
@@ -404,8 +424,8 @@ class FileStore:
 
     async def put(self, key: str, body: bytes) -> None:
         def put() -> None:
-            with self._locked():
-                self._write(_checked(key), body)
+            with self._there() as root, self._locked(root):
+                self._write(root, _checked(key), body)
 
         await self._thread(put)
 
@@ -422,9 +442,9 @@ class FileStore:
 
     async def delete(self, keys: Sequence[str]) -> None:
         def delete() -> None:
-            with self._locked():
+            with self._there() as root, self._locked(root):
                 for key in keys:
-                    self._remove(_checked(key))
+                    self._remove(root, _checked(key))
 
         await self._thread(delete)
 
@@ -435,10 +455,29 @@ class FileStore:
             raise StoreError(f"{self._name} did not do it: {problem.strerror}") from None
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _there(self) -> Iterator[Path]:
+        """The directory as it is now, by a name that stays its own, whatever is mounted or renamed meanwhile."""
+        try:
+            root = os.open(self._root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            raise StoreError(f"{self._name} does not exist: there is no such directory") from None
+        except OSError as problem:
+            raise StoreError(f"{self._name} did not do it: {problem.strerror}") from None
+        try:
+            found = Path(f"/proc/self/fd/{root}")
+            if (found / _LOCK).exists():
+                self._is_known = True
+            elif self._is_known:
+                raise StoreError(f"{self._name} is not there: another directory is in its place")
+            yield found
+        finally:
+            os.close(root)
+
+    @contextmanager
+    def _locked(self, root: Path) -> Iterator[None]:
         """Alone, among all processes that write here. Whoever holds the lock for long is taken for stuck."""
-        self._check_root()
-        lock = os.open(self._root / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(root / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._is_known = True
         try:
             deadline = time.monotonic() + _LOCK_SECONDS
             while True:
@@ -452,60 +491,63 @@ class FileStore:
         finally:
             os.close(lock)
 
-    def _check_root(self) -> None:
-        if not self._root.is_dir():
-            raise StoreError(f"{self._name} does not exist: there is no such directory")
-
-    def _read(self, key: str) -> Found | None:
+    def _read(self, path: Path) -> Found | None:
         try:
-            with open(self._root / key, "rb") as file:
+            with open(path, "rb") as file:
                 body, stat = file.read(), os.fstat(file.fileno())
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            self._check_root()
             return None
         return Found(body, f"{hashlib.sha256(body).hexdigest()}-{stat.st_mtime_ns}-{stat.st_ino}")
 
+    def _read_first(self, key: str, length: int) -> bytes | None:
+        with self._there() as root:
+            try:
+                with open(root / key, "rb") as file:
+                    return file.read(length)
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                return None
+
     def _write_if(self, key: str, body: bytes, tag: str | None) -> str:
-        with self._locked():
-            found = self._read(key)
+        with self._there() as root, self._locked(root):
+            found = self._read(root / key)
             if (found.tag if found else None) != tag:
                 raise Conflict(f"{key} of {self._name} was changed by somebody else")
-            self._write(key, body)
-            written = self._read(key)
+            self._write(root, key, body)
+            written = self._read(root / key)
         assert written is not None
         return written.tag
 
-    def _write(self, key: str, body: bytes) -> None:
+    def _write(self, root: Path, key: str, body: bytes) -> None:
         """Replace a file in one step, under the lock: after a loss of power it is the old one or the new one."""
-        fresh = self._root / _FRESH
+        fresh = root / _FRESH
         with open(fresh, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(body)
             file.flush()
             os.fsync(file.fileno())
-        self._name_it(fresh, key)
+        self._name_it(root, fresh, key)
 
     def _copy_in(self, key: str, reading: _Reading) -> None:
         """As `_write`, of a file, which may take long and so is not under the lock before it is there."""
-        self._check_root()
-        with tempfile.NamedTemporaryFile(prefix=_FRESH_FILE, dir=self._root, delete=False) as file:
-            try:
-                reading.copy(file)
-                file.flush()
-                os.fsync(file.fileno())
-                with self._locked():
-                    self._name_it(Path(file.name), key)
-            finally:
-                Path(file.name).unlink(missing_ok=True)
-        for each in self._root.glob(f"{_FRESH_FILE}*"):  # whoever wrote these was killed
-            with suppress(FileNotFoundError):
-                if each.stat().st_mtime < time.time() - _LONG_FORGOTTEN:
-                    each.unlink()
+        with self._there() as root:
+            with tempfile.NamedTemporaryFile(prefix=_FRESH_FILE, dir=root, delete=False) as file:
+                try:
+                    reading.copy(file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    with self._locked(root):
+                        self._name_it(root, Path(file.name), key)
+                finally:
+                    Path(file.name).unlink(missing_ok=True)
+            for each in root.glob(f"{_FRESH_FILE}*"):  # whoever wrote these was killed
+                with suppress(FileNotFoundError):
+                    if each.stat().st_mtime < time.time() - _LONG_FORGOTTEN:
+                        each.unlink()
 
     def _copy_out(self, key: str, path: Path) -> str | None:
         try:
-            source = open(self._root / key, "rb")  # noqa: SIM115
+            with self._there() as root:
+                source = open(root / key, "rb")  # noqa: SIM115
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            self._check_root()
             return None
         except OSError as problem:
             raise StoreError(f"{self._name} did not do it: {problem.strerror}") from None
@@ -515,10 +557,10 @@ class FileStore:
                 _add(file, body, said)
         return said.hexdigest()
 
-    def _name_it(self, fresh: Path, key: str) -> None:
+    def _name_it(self, root: Path, fresh: Path, key: str) -> None:
         """Give a file that is on the disk its name, and bring that to the disk."""
-        target = self._root / key
-        folders = [self._root / each for each in Path(key).parents]  # from the innermost to the root
+        target = root / key
+        folders = [root / each for each in Path(key).parents]  # from the innermost to the root
         changed = 1 + sum(not each.is_dir() for each in folders)
         folders[0].mkdir(parents=True, exist_ok=True)
         fresh.rename(target)
@@ -534,20 +576,20 @@ class FileStore:
             if not isinstance(problem, FileNotFoundError | NotADirectoryError):  # there is nothing below it
                 raise problem
 
-        self._check_root()
         found = []
-        for folder, _, names in os.walk(self._root / prefix, onerror=fail):
-            for name in names:
-                file = Path(folder, name)
-                if not name.startswith(_OURS):
-                    with suppress(FileNotFoundError):
-                        stat = file.stat()
-                        found.append(Entry(str(file.relative_to(self._root)), stat.st_size, stat.st_mtime))
+        with self._there() as root:
+            for folder, _, names in os.walk(root / prefix, onerror=fail):
+                for name in names:
+                    file = Path(folder, name)
+                    if not name.startswith(_OURS):
+                        with suppress(FileNotFoundError):
+                            stat = file.stat()
+                            found.append(Entry(str(file.relative_to(root)), stat.st_size, stat.st_mtime))
         return sorted(found, key=lambda each: each.key)
 
-    def _remove(self, key: str) -> None:
+    def _remove(self, root: Path, key: str) -> None:
         with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            (self._root / key).unlink()
-        for folder in list((self._root / key).parents)[: key.count("/")]:  # as in S3, a folder is what has objects
+            (root / key).unlink()
+        for folder in list((root / key).parents)[: key.count("/")]:  # as in S3, a folder is what has objects
             with suppress(OSError):
                 folder.rmdir()

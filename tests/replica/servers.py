@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 BIN = Path(sys.executable).parent
+RCLONE = BIN / "rclone"
 BUCKET = "databases"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testkeyid", "AWS_SECRET_ACCESS_KEY": "testsecret"}
 
@@ -47,7 +48,7 @@ def rclone(data: Path, log: Path) -> Iterator[str]:
     """The endpoint of a server that knows who may come in, but ignores conditions; with a bucket."""
     (data / BUCKET).mkdir(parents=True)
     port, key = free_port(), ",".join(CREDENTIALS.values())
-    words: list[str | Path] = [BIN / "rclone", "serve", "s3", "--auth-key", key, "--addr", f"127.0.0.1:{port}", data]
+    words: list[str | Path] = [RCLONE, "serve", "s3", "--auth-key", key, "--addr", f"127.0.0.1:{port}", data]
     with _serving(words, port, log):
         yield f"http://127.0.0.1:{port}"
 

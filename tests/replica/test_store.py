@@ -162,6 +162,17 @@ def test_more_entries_than_a_page_has(rclone: str) -> None:
     asyncio.run(scenario())
 
 
+def test_the_first_bytes_of_an_object(store: Store) -> None:
+    """No more of it than that; None where there is none."""
+
+    async def scenario() -> None:
+        await store.put("x/a", b"0123456789")
+        assert await store.get_first("x/a", 4) == b"0123"
+        assert await store.get_first("x/b", 4) is None
+
+    asyncio.run(scenario())
+
+
 def test_what_is_deleted_is_gone(store: Store) -> None:
     """What was not there does not matter, nor do none at all."""
 
@@ -235,6 +246,24 @@ def test_a_missing_directory_is_no_absent_object(ask: Callable[[Store], Awaitabl
 
     assert refusal(ask(store)) == f"file://{tmp_path}/none does not exist: there is no such directory"
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("ask", ASKING)
+def test_an_empty_directory_in_its_place_is_not_the_store(
+    ask: Callable[[Store], Awaitable[object]], tmp_path: Path
+) -> None:
+    """Its disk was unmounted. Nothing is made in the empty place, and the store is there again when the disk is."""
+    (tmp_path / "store").mkdir()
+    store = open_store(f"file://{tmp_path}/store", credentials={})
+    asyncio.run(store.create("b", b"1"))
+    (tmp_path / "store").rename(tmp_path / "away")
+    (tmp_path / "store").mkdir()
+
+    assert refusal(ask(store)) == f"file://{tmp_path}/store is not there: another directory is in its place"
+    assert not list((tmp_path / "store").iterdir())
+    (tmp_path / "store").rmdir()
+    (tmp_path / "away").rename(tmp_path / "store")
+    assert (asyncio.run(store.get("a")), keys(store)) == (None, ["b"])
 
 
 @pytest.mark.parametrize("wrong", CREDENTIALS)

@@ -9,14 +9,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from atcgen.system.agent import ask
-from tests.system.machines import Machine
-from tests.system.running import APPLICATION, free_port
+from tests.system.machine import Machine
+from tests.system.running import APPLICATION, reserved_port
 
 SECRET = "known to all machines"
 
@@ -135,14 +135,15 @@ def fleet(count: int) -> Iterator[Fleet]:
     directory = Path(tempfile.mkdtemp(prefix="atcf-", dir="/tmp"))  # short, for the kernel's limit on socket paths
     (directory / "store").mkdir()
     machines = []
-    for index in range(count):
-        home, port = directory / f"m{index}", free_port()
-        home.mkdir()
-        machines.append(Machine(f"m{index}", home, port, {"HTTP_PORT": str(port), "FLEET_SECRET": SECRET}))
-    try:
-        yield Fleet(directory, machines)
-    finally:
-        for each in machines:
-            each.crash()
-        if not os.environ.get("ATC_TEST_LEAVE"):
-            shutil.rmtree(directory)
+    with ExitStack() as ports:
+        for index in range(count):
+            home, port = directory / f"m{index}", ports.enter_context(reserved_port())
+            home.mkdir()
+            machines.append(Machine(f"m{index}", home, port, {"HTTP_PORT": str(port), "FLEET_SECRET": SECRET}))
+        try:
+            yield Fleet(directory, machines)
+        finally:
+            for each in machines:
+                each.crash()
+            if not os.environ.get("ATC_TEST_LEAVE"):
+                shutil.rmtree(directory)

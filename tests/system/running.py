@@ -143,6 +143,20 @@ def free_port() -> int:
         return port
 
 
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port that nobody else is given meanwhile.
+
+    It matters because nginx shares its port with whoever else wants to share it: two tests would answer for each other.
+    """
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        for each in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):  # from now on, for nginx
+            sock.setsockopt(socket.SOL_SOCKET, each, 1)
+        port: int = sock.getsockname()[1]
+        yield port
+
+
 def base_config(home: Path, port: int, server: str, arguments: str) -> str:
     """server and app of a test's atc.yml."""
     return (

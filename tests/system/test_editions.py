@@ -18,7 +18,7 @@ from atcgen.fleet.told import HEADER, PATH, word
 from atcgen.system.store import open_store
 from tests.replica import servers
 from tests.system.fleets import SECRET, Fleet, edition_of, fleet, shared
-from tests.system.machines import Machine
+from tests.system.machine import Machine
 from tests.system.running import wait_until
 
 pytestmark = pytest.mark.system

@@ -7,13 +7,15 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import pytest
 
 from atcgen.system.pauses import notice_pauses
-from tests.system.machines import Machine, Settings, Writer, _frozen, world
+from tests.system.machine import Machine
+from tests.system.machines import Settings, world
 from tests.system.running import wait_until
+from tests.system.writer import Writer
 
 pytestmark = pytest.mark.system
 LEASE = 3.0
@@ -21,20 +23,12 @@ LEASE = 3.0
 
 @contextmanager
 def suspended(machine: Machine) -> Iterator[None]:
-    """It stands still.
-
-    The application is continued first, since that would undo what the agent does to it, and then the agent, to which
-    the news that time has passed comes before any request does.
-    """
-    assert machine.process
-    first = (machine.pid(), machine.atc.pid_of("atc-agent:0"))
-    everything = _frozen(machine.process.pid, str(machine.home)) - set(first)
+    """It stands still."""
+    machine.suspend()
     try:
         yield
     finally:
-        for pid in (*first, *everything):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+        machine.resume()
 
 
 def test_who_lost_the_lease_meanwhile_answers_nothing_from_its_old_databases() -> None:
