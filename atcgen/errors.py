@@ -2,6 +2,7 @@
 
 AtcError
 ├── Rejected       the owner's file is wrong; carries the diagnostics          exit code 1
+├── Diverged       somebody else pushed or edited atc.yml; shows both changes exit code 1
 ├── ApplyError     the running system did not take a generation                exit code 3
 │   └── NginxRefused   `nginx -t` said no; quotes its words
 └── Unavailable    a program atc needs is missing or cannot be reached         exit code 3

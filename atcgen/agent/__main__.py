@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from atcgen.agent import observe
 from atcgen.agent.apply import Applier
 from atcgen.agent.control import control, control_socket
+from atcgen.agent.converge import Converger
 from atcgen.agent.door import Door
 from atcgen.agent.events import follow_events
 from atcgen.agent.http import serve
@@ -49,27 +50,40 @@ async def run(current: Path) -> None:
     follow_events(plan.paths.events, happened)
     await observe.resume(service)
     applier = Applier(service)
-    door = Door(service, applier, Rouser(plan.fleet, plan.server.health_check_path, service.tasks))
+    converger = Converger(applier, os.environ)
+    door = Door(service, applier, converger, Rouser(plan.fleet, plan.server.health_check_path, service.tasks))
     entrance = await serve(socket.socket(fileno=0), door.answer)
-    desk = await serve(control_socket(plan.paths.control_socket), lambda request: control(service, applier, request))
+    desk = await serve(
+        control_socket(plan.paths.control_socket), lambda request: control(service, applier, converger, request)
+    )
     service.tasks.start(observe.watch_idleness(service))
-    if service.site:
-        notice_pauses(service.look_at_the_clock)
+    notice_pauses(lambda: _time_has_passed(service, converger))
     service.tasks.start(_notice_the_end_of_supervisord(done))
     if service.site:
         service.tasks.start(observe.watch_copies(service))
         service.tasks.start(_keep_drilling(service, service.site))
-    observer = watch(Path(plan.base) / Path(plan.file).name, lambda: service.tasks.start(applier.apply()))
-    service.tasks.start(applier.apply())  # what was edited while no agent watched
+    observer = watch(Path(plan.base) / Path(plan.file).name, lambda: service.tasks.start(_apply(applier, converger)))
+    service.tasks.start(_apply(applier, converger))  # what was edited while no agent watched
+    service.tasks.start(converger.keep_asking())
     log.info("agent.ready tenants=%d", len(service.keepers))
     await _first(done, ending)
     observer.stop()
     if ending.is_set():
-        await shut_down(service)
+        await asyncio.gather(shut_down(service), converger.asleep())
     entrance.close()
     desk.close()
     if ending.is_set():
         dismiss_the_rest(service)
+
+
+async def _apply(applier: Applier, converger: Converger) -> None:
+    await applier.apply()
+    converger.look_at_the_file()
+
+
+def _time_has_passed(service: Service, converger: Converger) -> None:
+    service.look_at_the_clock()
+    converger.time_has_passed()
 
 
 async def _keep_drilling(service: Service, vault: Vault) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,6 +39,12 @@ class Applier:
         self.problem = ""  # why the file is not what runs
         self._lock = asyncio.Lock()
         self._again = False
+        self._compiled: Generation | None = None  # of the text that was just put in place
+
+    @property
+    def is_busy(self) -> bool:
+        """Does an edit wait to be what runs?"""
+        return self._lock.locked()
 
     async def apply(self) -> None:
         """Make what atc.yml says now run; edits that come meanwhile are taken together afterwards."""
@@ -45,23 +52,44 @@ class Applier:
             self._again = True
             return
         async with self._lock:
-            while True:
-                self._again = False
-                try:
-                    await self._apply()
-                    self.problem = ""
-                except AtcError as problem:
-                    self.problem = str(problem)
-                    log.error("atc.yml was not applied; the generation before it runs on\n%s", problem)
-                if not self._again:
-                    return
+            await self._apply_until_settled()
+
+    async def install(self, text: str, put: Callable[[], None]) -> None:
+        """Make another text what atc.yml says, and run it: `put` writes it once it has compiled here.
+
+        Raises `AtcError` when it does not compile, and then nothing changed, or when it could not be applied.
+        """
+        async with self._lock:
+            plan = self.service.plan
+            self._compiled = await self._compile(plan, Path(plan.paths.state), text)
+            try:
+                put()
+            except OSError as problem:
+                self._compiled = None
+                raise ApplyError(f"{file_of(plan)} cannot be written: {problem.strerror}") from None
+            await self._apply_until_settled()
+        if self.problem:
+            raise ApplyError(self.problem)
+
+    async def _apply_until_settled(self) -> None:
+        while True:
+            self._again = False
+            try:
+                await self._apply()
+                self.problem = ""
+            except AtcError as problem:
+                self.problem = str(problem)
+                log.error("atc.yml was not applied; the generation before it runs on\n%s", problem)
+            if not self._again:
+                return
 
     async def _apply(self) -> None:
         plan = self.service.plan
         state = Path(plan.paths.state)
-        if not plan.has_file and not _file_of(plan).exists():
+        if not plan.has_file and not file_of(plan).exists():
             return
-        fresh, old = await self._compile(plan, state), active(state)
+        compiled, self._compiled = self._compiled, None
+        fresh, old = compiled or await self._compile(plan, state), active(state)
         if old is None or fresh.digest == old.digest:
             return
         before, after = read_files(old), read_files(fresh)
@@ -84,16 +112,17 @@ class Applier:
         await asyncio.to_thread(prune, state)
         log.info("generation.applied digest=%s nginx_reloaded=%s", fresh.digest, reloads)
 
-    async def _compile(self, plan: Plan, state: Path) -> Generation:
+    async def _compile(self, plan: Plan, state: Path, text: str | None = None) -> Generation:
         """In a process of its own, so that a long file never holds up a request that wakes a tenant."""
-        words = [sys.executable, "-m", "atcgen", "store", "-c", str(_file_of(plan))]
+        words = [sys.executable, "-m", "atcgen", "store", "-c", str(file_of(plan))]
+        words += ["--given"] if text is not None else []
         words += ["--state", str(state), "--called", plan.file]
         words += [f"--region={plan.region}"] if plan.region else []
         words += [f"--instance={plan.instance}"] if plan.instance else []
         words += ["--", *plan.command]
         pipe = asyncio.subprocess.PIPE
-        child = await asyncio.create_subprocess_exec(*words, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe)
-        said, complaints = await child.communicate()
+        child = await asyncio.create_subprocess_exec(*words, stdin=pipe, stdout=pipe, stderr=pipe)
+        said, complaints = await child.communicate((text or "").encode(errors="surrogateescape"))
         if child.returncode:
             raise ApplyError(complaints.decode(errors="replace").strip().removesuffix(_CLOSING).strip())
         name = said.decode().strip()
@@ -206,5 +235,6 @@ def _refuse_surprises(old: Plan, new: Plan) -> None:
         raise ApplyError("`storage` names another store or lease, for which atc has to be started again")
 
 
-def _file_of(plan: Plan) -> Path:
+def file_of(plan: Plan) -> Path:
+    """The atc.yml that was compiled."""
     return Path(plan.base, Path(plan.file).name)

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from atcgen.agent import lifecycle as life
 from atcgen.agent.apply import Applier
+from atcgen.agent.converge import Converger
 from atcgen.agent.describing import described, status, stored
 from atcgen.agent.http import Answer, Request, as_json
 from atcgen.agent.keeper import Keeper
@@ -37,11 +38,11 @@ def control_socket(path: str) -> socket.socket:
     return sock
 
 
-async def control(service: Service, applier: Applier, request: Request) -> Answer:
+async def control(service: Service, applier: Applier, converger: Converger, request: Request) -> Answer:
     """Answer one question: GET /status, or POST /start, /stop, /restart with the tenant's id as the body."""
     if request.method == "GET" and request.target == "/status":
         await service.measure()
-        return as_json(200, status(service, applier.problem))
+        return as_json(200, status(service, applier.problem) | {"shared": converger.status()})
     if request.method == "GET" and request.target == METRICS:
         return metrics(service, applier)
     if request.method == "POST" and request.target == "/look":

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from atcgen.agent.apply import Applier
 from atcgen.agent.control import METRICS, metrics
+from atcgen.agent.converge import Converger
 from atcgen.agent.http import Answer, Request
 from atcgen.agent.rouse import Rouser
 from atcgen.agent.service import Service
@@ -17,12 +18,15 @@ class Door:
 
     service: Service
     applier: Applier
+    converger: Converger
     rouser: Rouser
 
     async def answer(self, request: Request) -> Answer:
         """One question."""
         if request.target == METRICS:
             return metrics(self.service, self.applier)
+        if request.target == "/_atc/told":
+            return self.converger.told(request)
         target = request.headers.get("x-atc-rouse")
         if target is not None:
             return Answer(204 if await self.rouser.rouse(target) else 403)

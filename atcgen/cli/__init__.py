@@ -26,12 +26,16 @@ _COMMANDS = {
     "backup": "atcgen.cli.backup",
     "tenant": "atcgen.cli.tenant",
     "user": "atcgen.cli.user",
+    "push": "atcgen.cli.push",
+    "pull": "atcgen.cli.pull",
+    "history": "atcgen.cli.history",
+    "rollback": "atcgen.cli.rollback",
     "fleet": "atcgen.cli.fleet",
     "schema": "atcgen.cli.schema",
     "store": "atcgen.cli.store",
     "reference": "atcgen.cli.reference",
 }
-_WRITES = frozenset({"build", "run", "store"})
+_WRITES = {"build": "written", "run": "written", "store": "written", "push": "pushed", "rollback": "pushed"}
 _INTERNAL = {"store", "reference"}
 
 
@@ -55,7 +59,7 @@ class _LateCommands(click.Group):
             for each in rejected.diagnostics:
                 click.echo(str(each), err=True)
             if ctx.invoked_subcommand in _WRITES:
-                click.echo("nothing was written", err=True)
+                click.echo(f"nothing was {_WRITES[ctx.invoked_subcommand]}", err=True)
             sys.exit(rejected.exit_code)
         except AtcError as problem:
             click.echo(f"error: {problem}", err=True)

@@ -36,6 +36,8 @@ def status(tenant: str | None, file: Path | None, state: Path | None, as_json: b
     print_tenants(said["tenants"], lambda each: str(each["id"]))
     for line in _about_copies(said):
         click.echo(line)
+    for line in _about_editions(said["shared"] or {}):
+        click.echo(line)
     for each in said["tenants"]:
         if each["is_behind"]:
             click.echo(f"warning: {each['id']}: {each['copies']}", err=True)
@@ -62,6 +64,15 @@ def _about_copies(said: dict[str, Any]) -> Iterator[str]:
         drill = said["drill"]
         result = f"FAILED: {drill['problem']}" if drill["problem"] else "went well"
         yield f"last restore on trial: {drill['tenant']}, {ago(drill['at'])}, {result}"
+
+
+def _about_editions(shared: dict[str, Any]) -> Iterator[str]:
+    if shared.get("edition"):
+        yield f"edition {shared['edition']} of atc.yml{', edited here' if shared['edited'] else ''}"
+    if shared.get("refused"):
+        yield f"edition {shared['refused']} is not run: {shared['why']}"
+    if shared.get("problem"):
+        yield f"there may be a newer edition of atc.yml: {shared['problem']}"
 
 
 def print_tenants(tenants: list[dict[str, Any]], name: Callable[[dict[str, Any]], str]) -> None:

@@ -6,6 +6,7 @@ import click
 
 from atcgen.cli.fleet_cost import cost
 from atcgen.cli.fleet_plan import apply, plan
+from atcgen.cli.fleet_status import status
 
 
 @click.group("fleet")
@@ -13,5 +14,5 @@ def command() -> None:
     """The machines that share one atc.yml: what there should be, what there is, what it costs."""
 
 
-for each in (plan, apply, cost):
+for each in (status, plan, apply, cost):
     command.add_command(each)

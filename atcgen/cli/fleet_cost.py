@@ -12,9 +12,9 @@ from rich.table import Table
 
 from atcgen.cli.provision import draft_options
 from atcgen.cli.source import json_option
-from atcgen.fleet import prices
-from atcgen.fleet.cost import DAYS, HOURS_PER_DAY, IMAGE_GB, TRAFFIC_GB, Cost, Habits, costs
-from atcgen.fleet.draft import Draft
+from atcgen.provision import prices
+from atcgen.provision.cost import DAYS, HOURS_PER_DAY, IMAGE_GB, TRAFFIC_GB, Cost, Habits, costs
+from atcgen.provision.draft import Draft
 
 
 @click.command("cost")

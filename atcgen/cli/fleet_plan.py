@@ -8,8 +8,8 @@ import click
 
 from atcgen.cli.provision import Terms, apply_options, carry_out, draft_options, hands, show
 from atcgen.cli.source import json_option
-from atcgen.fleet.draft import Draft
-from atcgen.fleet.planner import difference
+from atcgen.provision.draft import Draft
+from atcgen.provision.planner import difference
 
 
 @click.command("plan")

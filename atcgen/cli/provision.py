@@ -13,12 +13,12 @@ import click
 from atcgen.cli.source import find_file, read_text, running_options, state_directory
 from atcgen.compiler import Compiled, compile_text
 from atcgen.errors import AtcError
-from atcgen.fleet.draft import Draft
-from atcgen.fleet.executor import Executor
-from atcgen.fleet.existing import Existing
-from atcgen.fleet.planner import difference, too_large
-from atcgen.fleet.safety import Safety
-from atcgen.fleet.steps import Destroying, Step
+from atcgen.provision.draft import Draft
+from atcgen.provision.executor import Executor
+from atcgen.provision.existing import Existing
+from atcgen.provision.planner import difference, too_large
+from atcgen.provision.safety import Safety
+from atcgen.provision.steps import Destroying, Step
 from atcgen.replica.site import Vault, vault
 from atcgen.system.edits import publish
 from atcgen.system.fly import open_fly

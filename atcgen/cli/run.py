@@ -11,7 +11,9 @@ from pathlib import Path
 import click
 
 from atcgen.cli.control import NOT_COPIED
+from atcgen.cli.following import newest
 from atcgen.cli.source import compile_file, file_options, find_file, state_directory
+from atcgen.compiler import Compiled
 from atcgen.errors import AtcError, Unavailable
 from atcgen.system import nginx
 from atcgen.system.directories import make_state_directories
@@ -33,7 +35,11 @@ def command(
     """
     found = _file(file, words)
     _refuse_a_second(state_directory(found, state))
-    compiled = compile_file(found, state, region, instance, words, serving=True)
+
+    def compiling(text: str | None = None) -> Compiled:
+        return compile_file(found, state, region, instance, words, serving=True, text=text)
+
+    compiled = newest(found, compiling(), compiling)
     for warning in compiled.warnings:
         click.echo(str(warning), err=True)
     plan = compiled.plan

@@ -91,11 +91,12 @@ def compile_file(
     called: str = "",
     serving: bool = False,
     as_running: bool = False,
+    text: str | None = None,
 ) -> Compiled:
     """Compile a file for this machine; one that does not exist says nothing.
 
     Messages name it as `called`. `serving`: it is about to run here. `as_running`: for the region and the instance that
-    the atc which runs was given, where nothing else says them.
+    the atc which runs was given, where nothing else says them. `text`: instead of what the file says.
     """
     home = state_directory(file, state)
     if as_running and region is None and instance is None:
@@ -110,7 +111,8 @@ def compile_file(
         region=region,
         instance=instance,
     )
-    text = read_text(file) if host.has_file else ""
+    if text is None:
+        text = read_text(file) if host.has_file else ""
     return compile_text(text, file=called or str(file), host=host, templates=read_templates())
 
 

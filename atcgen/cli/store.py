@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from atcgen.system.generations import store
 @click.command("store", hidden=True)
 @file_options
 @click.option("--called", default="", help="What messages call the file.")
+@click.option("--given", is_flag=True, help="Take the text from standard input instead of the file.")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 def command(
     file: Path | None,
@@ -20,8 +22,10 @@ def command(
     instance: str | None,
     state: Path | None,
     called: str,
+    given: bool,
     words: tuple[str, ...],
 ) -> None:
     """Compile atc.yml and store the generation; print its name. It is not active yet."""
-    compiled = compile_file(find_file(file), state, region, instance, words, called, serving=True)
+    text = sys.stdin.buffer.read().decode(errors="surrogateescape") if given else None
+    compiled = compile_file(find_file(file), state, region, instance, words, called, serving=True, text=text)
     click.echo(store(Path(compiled.plan.paths.state), compiled.files, compiled.plan.owners()).digest)

@@ -14,8 +14,8 @@ from atcgen.cli.source import home_of, running_options
 from atcgen.compiler.names import program_name
 from atcgen.compiler.plan import Plan, load
 from atcgen.errors import AtcError, Unavailable
-from atcgen.fleet.draft import Draft
-from atcgen.fleet.edit import add_tenant
+from atcgen.provision.draft import Draft
+from atcgen.provision.edit import add_tenant
 from atcgen.replica import deletion
 from atcgen.replica.site import Vault, vault
 

@@ -9,8 +9,8 @@ import click
 
 from atcgen.cli.provision import Terms, apply_options, carry_out, draft_options
 from atcgen.errors import AtcError
-from atcgen.fleet.draft import Draft
-from atcgen.fleet.edit import add_user, empty, set_keys
+from atcgen.provision.draft import Draft
+from atcgen.provision.edit import add_user, empty, set_keys
 
 
 @click.group("user")

@@ -159,7 +159,8 @@ def _known(path: Path) -> list[str] | None:
     if app[:1] in (("prepare",), ("release",)):
         return [each for each in interpolate.VARIABLES if each != "socket"]
     is_page = path[:2] in (("server", "error_pages"), ("server", "bad_gateway_page"))
-    if is_page or _is_of_store(path) or _is_of_fleet(path) or app[:1] in (("root",), ("static",)):
+    is_shared = path == ("fleet", "config")
+    if is_page or is_shared or _is_of_store(path) or _is_of_fleet(path) or app[:1] in (("root",), ("static",)):
         return []
     return None
 

@@ -100,6 +100,18 @@ class Fleet(Section):
     machine: Annotated[Machine, Short("size")] = Field(
         default_factory=Machine, description="What a machine is like; a bare word is `machine.size`."
     )
+    config: Text | None = Field(
+        None,
+        description="The store that has the atc.yml of all machines: `s3://BUCKET/PREFIX`, or `file:DIRECTORY`, "
+        "relative to atc.yml; `storage.replica` when missing. With `secret`, machines run what `atc push` put there.",
+    )
+    poll: Duration = Field(
+        60,
+        ge=0,
+        le=86_400,
+        description="How often a machine that is awake asks for a newer atc.yml, besides when it starts, wakes or is "
+        "told; 0 is never.",
+    )
     replay: Annotated[Replaying, Short("cache")] = Field(
         default_factory=Replaying, description="How Fly Proxy replays; a bare duration is `replay.cache`."
     )

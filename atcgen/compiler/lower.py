@@ -20,6 +20,7 @@ from atcgen.compiler.routes import infer
 from atcgen.compiler.schema import App, Backup, Config, Idle, Route, Tenant, User
 from atcgen.compiler.section import Section
 from atcgen.compiler.serving import server_plan
+from atcgen.compiler.shared import shared_plan
 from atcgen.compiler.source import Document, Path
 from atcgen.compiler.storage import store_plan
 from atcgen.compiler.tenancy import Wanted, command_text, tenant_plan
@@ -65,6 +66,7 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
         paths=paths,
         server=server_plan(config, host, names, len(remotes)),
         store=store,
+        shared=shared_plan(config, host),
         fleet=fleet_plan(config, document, host, uncached),
         python=host.python,
         litestream=host.litestream,

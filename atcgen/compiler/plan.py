@@ -76,6 +76,30 @@ class StorePlan:
 
 
 @dataclass(frozen=True)
+class SharedPlan:
+    """The atc.yml that machines share."""
+
+    url: str  # of the store that has it, as in `StorePlan`
+    endpoint: str
+    region: str
+    secret: str = field(repr=False)  # what signs it
+    poll: float  # seconds; 0 is never
+    address: str  # '', or where Fly Proxy is told which machine is meant
+    hosts: tuple[tuple[str, str], ...]  # the addresses of machines by their names
+    variables: tuple[str, ...]  # of the environment that hold the secret; tenants have not got them
+
+    @property
+    def is_followed(self) -> bool:
+        """Does this machine run what the store has?"""
+        return bool(self.url and self.secret)
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """The directories of this machine that it is in, if any."""
+        return (self.url.removeprefix("file://"),) if self.url.startswith("file:") else ()
+
+
+@dataclass(frozen=True)
 class BackupPlan:
     """How the databases of one tenant are copied."""
 
@@ -229,6 +253,7 @@ class Plan:
     paths: Paths
     server: ServerPlan
     store: StorePlan
+    shared: SharedPlan
     fleet: FleetPlan
     python: str
     litestream: str
@@ -259,6 +284,11 @@ def _static(data: dict[str, Any]) -> StaticPlan:
     return StaticPlan(**{**data, "closed": tuple(data["closed"])})
 
 
+def _shared(data: dict[str, Any]) -> SharedPlan:
+    hosts = tuple((name, url) for name, url in data["hosts"])
+    return SharedPlan(**{**data, "hosts": hosts, "variables": tuple(data["variables"])})
+
+
 def load(text: str) -> Plan:
     """Read back what `Plan.to_json` wrote."""
     data: dict[str, Any] = json.loads(text)
@@ -280,6 +310,7 @@ def load(text: str) -> Plan:
             "paths": Paths(**data["paths"]),
             "server": ServerPlan(**server),
             "store": StorePlan(**data["store"]),
+            "shared": _shared(data["shared"]),
             "fleet": load_fleet(data["fleet"]),
             "tenants": tuple(tenant(each) for each in data["tenants"]),
             "remotes": tuple(Remote(**each) for each in data["remotes"]),

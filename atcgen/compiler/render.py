@@ -211,6 +211,12 @@ def _launcher(tenant: TenantPlan) -> tuple[str, ...]:
     return (*(("chrt", "-i", "0") if tenant.boots_behind else ()), "/bin/sh")
 
 
+def _withheld(plan: Plan, tenant: TenantPlan) -> tuple[str, ...]:
+    """Variables of the environment that are atc's own."""
+    uses_store = tenant.backup or (plan.shared.is_followed and plan.shared.url.startswith("s3:"))
+    return (CREDENTIALS if uses_store else ()) + (plan.shared.variables if plan.shared.is_followed else ())
+
+
 def _launch(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     shell = _environment(templates, shell_word)
     context = {
@@ -219,7 +225,6 @@ def _launch(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "server": plan.server,
         "python": plan.python,
         "litestream": plan.litestream,
-        "credentials": CREDENTIALS,
         "nginx": "nginx",
         "configuration": f"{plan.paths.current}/nginx/nginx.conf",
         "error_log": f"{plan.paths.logs}/nginx.error.log",
@@ -229,6 +234,7 @@ def _launch(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     for tenant in plan.tenants:
         view = vars(tenant) | {
             "stop_tries": round(tenant.stop_timeout * 10),
+            "withheld": _withheld(plan, tenant),
         }
         files = {
             "lock": f"{tenant.directory}/.prepare.lock",

@@ -42,6 +42,7 @@ def cross_check(document: Document, config: Config, host: Host) -> list[Diagnost
         *_files(document, claims),
         *_store(document, config, host),
         *target_of(config).check(config, document, host),
+        *_shared(document, config, host),
         *_old_nginx(document, host),
         *fleet_check(document, config, host),
     ]
@@ -261,6 +262,19 @@ def _store(document: Document, config: Config, host: Host) -> Iterator[Diagnosti
     if problem:
         where = document.value_at(("storage", "replica"))
         yield Diagnostic(where, f"storage.replica: {problem}", Code.BAD_VALUE)
+
+
+def _shared(document: Document, config: Config, host: Host) -> Iterator[Diagnostic]:
+    """An atc.yml that machines take from a store has to be signed."""
+    if config.fleet.config is None:
+        return
+    where, text = document.value_at(("fleet", "config")), expand_environment(config.fleet.config, host.environ)
+    problem = url_problem(text) if text is not None else ""
+    if problem:
+        yield Diagnostic(where, f"fleet.config: {problem}", Code.BAD_VALUE)
+    if not config.fleet.secret:
+        hint = "set fleet.secret, such as ${ENV:FLEET_SECRET}"
+        yield Diagnostic(where, "fleet.config: nothing signs what is taken from there", Code.MISSING_KEY, hint=hint)
 
 
 def _old_nginx(document: Document, host: Host) -> Iterator[Diagnostic]:

@@ -15,6 +15,7 @@ from atcgen.compiler.names import socket_directory
 from atcgen.compiler.paths import absolute
 from atcgen.compiler.plan import Host, Paths, StaticPlan, StorePlan, TenantPlan
 from atcgen.compiler.schema import App, Backup, Config, Idle, StaticDirectory
+from atcgen.compiler.shared import shared_plan
 from atcgen.compiler.storage import backup_plan
 from atcgen.diagnostics import Position
 
@@ -69,7 +70,8 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
     prefix = f"{wanted.path}/"
     link = "" if port else f"{run}/sock"
     statics, public = _statics(app, root, wanted.path, lambda text: interpolate.expand(text, {}, host.environ))
-    private = (absolute(host.base, volume), host.state, *store.directories)
+    stores = {*store.directories, *shared_plan(config, host).directories}  # they may be one
+    private = (absolute(host.base, volume), host.state, *sorted(stores))
     sends = config.server.x_sendfile_enabled
     own_files = (StaticPlan(f"/_atc/files/{wanted.program}/", "", f"{directory}/", ""),) if sends else ()
     app_files = (_app_files(root, private),) if sends else ()

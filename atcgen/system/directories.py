@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Iterable
 from pathlib import Path
 
 from atcgen.compiler.plan import Plan, TenantPlan
@@ -14,12 +15,17 @@ def make_state_directories(plan: Plan) -> None:
     paths = plan.paths
     for each in (paths.run, paths.nginx_locks, f"{paths.logs}/access", f"{paths.logs}/tenants", paths.tmp, paths.cache):
         Path(each).mkdir(parents=True, exist_ok=True)
-    for each in plan.store.directories:
-        # Elsewhere it may be a disk that is not mounted, and nothing must be taken for new then.
-        if Path(each).is_relative_to(plan.base) or Path(each).is_relative_to(paths.state):
-            Path(each).mkdir(parents=True, exist_ok=True)
+    make_store_directories((*plan.store.directories, *plan.shared.directories), plan.base, paths.state)
     if not Path(paths.events).is_fifo():
         os.mkfifo(paths.events, 0o600)
+
+
+def make_store_directories(directories: Iterable[str], base: str, state: str) -> None:
+    """The directories that stand in for an object store, where they lie beside atc.yml or in the state directory."""
+    for each in directories:
+        # Elsewhere it may be a disk that is not mounted, and nothing must be taken for new then.
+        if Path(each).is_relative_to(base) or Path(each).is_relative_to(state):
+            Path(each).mkdir(parents=True, exist_ok=True)
 
 
 def make_tenant_directories(plan: TenantPlan, worker_user: str) -> None:

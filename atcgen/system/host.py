@@ -147,6 +147,17 @@ def master_secret(state: Path) -> str:
         return file.read_text(encoding="ascii")
 
 
+def own_address() -> str:
+    """The address by which this machine reaches others; nothing is sent to find out."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        address: str = probe.getsockname()[0]
+        return address
+
+
 def _resolvers() -> tuple[str, ...]:
     """The name servers of this machine, as nginx spells them."""
     try:

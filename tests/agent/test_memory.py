@@ -5,7 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = ("pydantic", "obstore", "yaml", "rich", "click", "atcgen.replica.custodian", "atcgen.agent.metrics")
+HEAVY = (
+    "pydantic",
+    "obstore",
+    "yaml",
+    "rich",
+    "click",
+    "atcgen.replica.custodian",
+    "atcgen.fleet",
+    "atcgen.agent.metrics",
+)
 
 
 def test_the_agent_loads_nothing_heavy() -> None:

@@ -18,7 +18,7 @@ from atcgen.cli import main
 from simulator.api.calls import Injection
 from simulator.running import Running
 from tests.cli.conftest import Atc
-from tests.fleet.world import World, simulation, world
+from tests.provision.world import World, simulation, world
 
 Call = Callable[..., Result]
 HEAD = """\

@@ -74,6 +74,16 @@ def test_an_accepted_file_passes_nginx_and_supervisord(data: dict[str, Any], fac
         assert {each.name for each in read_by_supervisord(home / "s/current/supervisor/supervisord.conf")} == meant
 
 
+def test_copies_and_the_shared_file_in_one_directory_of_the_application_are_closed_once() -> None:
+    """nginx knows no two locations of one name."""
+    require_nginx()
+    with directory() as home:
+        text = "storage: {replica: 'file:./copies'}\nfleet: {secret: x}\nusers: {a: {tenants: {x: {}}}}"
+        made = compiled(text, here(home, nginx_version=(1, 18, 0)))
+        assert not refusal(written(made), home / "log")
+        assert "/copies/" in made.files["nginx/internal.conf"]
+
+
 @pytest.mark.parametrize("name", ["a b", "it's", "(x);", "é"])
 def test_a_state_directory_with_an_odd_name_works(name: str) -> None:
     """nginx takes it, and supervisord finds every program and every word of its command."""

@@ -31,7 +31,7 @@ app:
   prepare: migrate
   static: {"": public, assets: assets}
   websocket: cable
-fleet: {steer: true, elsewhere: [{path: "**.pdf", app: print}], app: shows, replay: 1m}
+fleet: {secret: s, steer: true, elsewhere: [{path: "**.pdf", app: print}], app: shows, replay: 1m}
 users:
   a: {tenants: {x: {}, y: {host: y.example}, z: {app: {start: "serve ${port}", cache: all}}}}
   b: {region: bos, tenants: {x: {}, y: {host: away.example}}}

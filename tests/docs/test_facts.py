@@ -55,7 +55,7 @@ def test_the_table_of_states_is_the_lifecycle() -> None:
 def test_rooms_use_what_the_page_says() -> None:
     """And the compiler nothing that has effects."""
     rows = {row[0].strip("`"): row[2] for row in cells(ARCHITECTURE, "Rooms")}
-    for room in ("compiler", "system", "replica", "agent", "fleet", "cli"):
+    for room in ("compiler", "system", "replica", "fleet", "provision", "agent", "cli"):
         allowed = {*re.findall(r"`([a-z]+)`", rows[f"atcgen/{room}/"]), room, "diagnostics", "errors"}
         for file in (ROOT / "atcgen" / room).glob("*.py"):
             assert _imports(file) <= allowed, file

@@ -13,10 +13,10 @@ from typing import Any
 from atcgen.cli.source import read_text
 from atcgen.compiler.names import program_name
 from atcgen.compiler.plan import Host, StorePlan
-from atcgen.fleet.draft import Draft
-from atcgen.fleet.executor import Executor
-from atcgen.fleet.existing import Existing
-from atcgen.fleet.safety import Safety
+from atcgen.provision.draft import Draft
+from atcgen.provision.executor import Executor
+from atcgen.provision.existing import Existing
+from atcgen.provision.safety import Safety
 from atcgen.replica.lease import Chapter, Lease
 from atcgen.replica.site import Vault, vault
 from atcgen.system.edits import publish

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from atcgen.fleet.safety import Safety, Verdict
-from tests.fleet.world import World
+from atcgen.provision.safety import Safety, Verdict
+from tests.provision.world import World
 
 TENANTS = {"a": ("a/x", "a/y"), "b": ("b/x",), "": ("old",)}
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from atcgen.compiler.machines import MachinePlan
 from atcgen.compiler.targets.fly_shape import Shape
 from atcgen.errors import Unavailable
-from atcgen.fleet.existing import Existing, Machine, Volume
-from atcgen.fleet.steps import (
+from atcgen.provision.existing import Existing, Machine, Volume
+from atcgen.provision.steps import (
     CreateMachine,
     CreateVolume,
     DestroyMachine,

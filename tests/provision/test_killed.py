@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from atcgen.fleet.draft import Draft
-from atcgen.fleet.edit import set_keys
+from atcgen.provision.draft import Draft
+from atcgen.provision.edit import set_keys
 from simulator.api.calls import Injection
 from simulator.running import Running
-from tests.fleet.world import Fuse, Killed, World, simulation, world
+from tests.provision.world import Fuse, Killed, World, simulation, world
 
 TWO = """\
 users:

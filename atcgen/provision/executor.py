@@ -13,10 +13,10 @@ from typing import Protocol
 
 from atcgen.compiler.targets.fly_shape import Shape
 from atcgen.errors import AtcError
-from atcgen.fleet.existing import Existing, Machine, read_existing, read_machine, read_volume
-from atcgen.fleet.planner import SHARED_VOLUME, Wanted, difference, free_volume, user_volume
-from atcgen.fleet.safety import Safety, Verdict
-from atcgen.fleet.steps import (
+from atcgen.provision.existing import Existing, Machine, read_existing, read_machine, read_volume
+from atcgen.provision.planner import SHARED_VOLUME, Wanted, difference, free_volume, user_volume
+from atcgen.provision.safety import Safety, Verdict
+from atcgen.provision.steps import (
     CreateMachine,
     CreateVolume,
     Destroying,

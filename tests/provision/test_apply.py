@@ -12,12 +12,12 @@ from unittest.mock import patch
 import pytest
 
 from atcgen.errors import Unavailable
-from atcgen.fleet.edit import set_keys
-from atcgen.fleet.existing import Existing
+from atcgen.provision.edit import set_keys
+from atcgen.provision.existing import Existing
 from atcgen.system.fly import Fly, FlyError, Held, NoCapacity, open_fly
 from simulator.running import Running
 from simulator.unknowns import Unknowns
-from tests.fleet.world import CALM, PAUSE, World, simulation, world
+from tests.provision.world import CALM, PAUSE, World, simulation, world
 
 ONE = "users: {bellevue: {region: iad, machine: {}, tenants: {2025/winter: {}}}}\n"
 
@@ -177,7 +177,7 @@ def test_a_move_waits_until_the_old_machine_gave_its_tenants_back(one: World) ->
 
 def test_a_machine_that_does_not_start_is_not_routed_to(one: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """It stays for a look; atc.yml names it when it started after all."""
-    monkeypatch.setattr("atcgen.fleet.executor._START", 0.3)
+    monkeypatch.setattr("atcgen.provision.executor._START", 0.3)
     one.write(ONE)
     slow = partial(lambda seconds: one.sim.do(lambda fleet: _boot(fleet, seconds)))
     slow(5.0)
@@ -188,7 +188,7 @@ def test_a_machine_that_does_not_start_is_not_routed_to(one: World, monkeypatch:
 
     assert "did not start" in str(work.failed["user bellevue"])
     assert one.draft().compile().config.users["bellevue"].instance is None
-    monkeypatch.setattr("atcgen.fleet.executor._START", 30)
+    monkeypatch.setattr("atcgen.provision.executor._START", 30)
     assert one.apply().failed == {}
     assert len(one.existing().machines) == 1
     assert bellevue(one) == one.existing().machines[0].id

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from atcgen.compiler.source import parse
 from atcgen.errors import AtcError
-from atcgen.fleet.edit import add_tenant, add_user, empty, set_keys
+from atcgen.provision.edit import add_tenant, add_user, empty, set_keys
 
 WRITTEN = """\
 # The fleet of the studios.

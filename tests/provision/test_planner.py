@@ -13,9 +13,9 @@ from atcgen.compiler.machines import Guest, MachinePlan, machines, named_instanc
 from atcgen.compiler.source import parse
 from atcgen.compiler.targets.fly_shape import Shape
 from atcgen.errors import Unavailable
-from atcgen.fleet.existing import Existing, Machine, Volume, read_existing, read_machine
-from atcgen.fleet.planner import Wanted, difference, machine_name, too_large, volume_name
-from atcgen.fleet.steps import (
+from atcgen.provision.existing import Existing, Machine, Volume, read_existing, read_machine
+from atcgen.provision.planner import Wanted, difference, machine_name, too_large, volume_name
+from atcgen.provision.steps import (
     CreateMachine,
     CreateVolume,
     DestroyMachine,

@@ -13,8 +13,8 @@ from atcgen.compiler.plan import Host
 from atcgen.compiler.source import parse
 from atcgen.compiler.targets.fly import shape_of
 from atcgen.errors import AtcError
-from atcgen.fleet.edit import set_keys
-from atcgen.fleet.planner import Wanted
+from atcgen.provision.edit import set_keys
+from atcgen.provision.planner import Wanted
 
 Edit = Callable[[str], str]
 

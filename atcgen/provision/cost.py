@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from atcgen.compiler.machines import Guest, MachinePlan
-from atcgen.fleet import prices
+from atcgen.provision import prices
 
 DAYS = 30
 HOURS_PER_DAY = 2.0

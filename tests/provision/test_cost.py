@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from atcgen.compiler.machines import Guest
-from atcgen.fleet import prices
-from atcgen.fleet.cost import Habits, costs, per_second
-from tests.fleet.test_planner import plan
+from atcgen.provision import prices
+from atcgen.provision.cost import Habits, costs, per_second
+from tests.provision.test_planner import plan
 
 # The published list of 2025-08-19: preset, memory in MB, dollars per second in iad.
 LIST = (
