@@ -16,11 +16,13 @@ from atcgen.agent.apply import Applier
 from atcgen.agent.control import control, control_socket
 from atcgen.agent.events import follow_events
 from atcgen.agent.http import Answer, Request, serve
+from atcgen.agent.machine_keeper import MachineKeeper
 from atcgen.agent.service import Service
 from atcgen.agent.shutdown import dismiss_the_rest, shut_down
 from atcgen.agent.watch import watch
 from atcgen.compiler.plan import load
 from atcgen.system.pauses import notice_pauses
+from atcgen.system.processes import started
 from atcgen.system.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -47,16 +49,26 @@ async def run(current: Path) -> None:
     follow_events(plan.paths.events, happened)
     await observe.resume(service)
     applier = Applier(service)
-    door = await serve(socket.socket(fileno=0), lambda request: _wake(service, request))
-    desk = await serve(control_socket(plan.paths.control_socket), lambda request: control(service, applier, request))
+    machine = MachineKeeper(service)
+    machine.begin()
+    door = await serve(socket.socket(fileno=0), lambda request: _wake(service, machine, request))
+    desk = await serve(
+        control_socket(plan.paths.control_socket), lambda request: control(service, applier, machine, request)
+    )
     service.tasks.start(observe.watch_idleness(service))
-    if service.site:
-        notice_pauses(service.look_at_the_clock)
+    service.tasks.start(machine.watch())
+    notice_pauses(machine.resumed)
     service.tasks.start(_notice_the_end_of_supervisord(done))
     if service.site:
-        service.tasks.start(_keep_drilling(service, service.site))
-    observer = watch(Path(plan.base) / Path(plan.file).name, lambda: service.tasks.start(applier.apply()))
-    service.tasks.start(applier.apply())  # what was edited while no agent watched
+        service.tasks.start(_keep_drilling(machine, service.site))
+
+    async def apply() -> None:
+        with machine.at_work("atc.yml is applied"):
+            await applier.apply()
+
+    observer = watch(Path(plan.base) / Path(plan.file).name, lambda: service.tasks.start(apply()))
+    service.tasks.start(apply())  # what was edited while no agent watched
+    service.tasks.start(_run_ready_hooks(machine))
     log.info("agent.ready tenants=%d", len(service.keepers))
     await _first(done, ending)
     observer.stop()
@@ -68,15 +80,33 @@ async def run(current: Path) -> None:
         dismiss_the_rest(service)
 
 
-async def _keep_drilling(service: Service, vault: Vault) -> None:
+async def _run_ready_hooks(machine: MachineKeeper) -> None:
+    service = machine.service
+    if _is_first(Path(service.plan.paths.began)):
+        with machine.at_work("hooks run"):
+            await service.hooks.server("ready")
+
+
+def _is_first(began: Path) -> bool:
+    """Is this the first agent since atc was started? One that was started again has the same parent."""
+    parent = started(os.getppid())
+    if began.exists() and began.read_text(encoding="ascii") == parent:
+        return False
+    began.write_text(parent, encoding="ascii")
+    return True
+
+
+async def _keep_drilling(machine: MachineKeeper, vault: Vault) -> None:
     from atcgen.replica.drill import keep_drilling  # noqa: PLC0415 - only those who copy need it
 
+    service = machine.service
     paths = service.plan.paths
     await keep_drilling(
         vault,
         lambda: [each.custodian for each in service.keepers.values() if each.custodian],
         Path(paths.drill),
         Path(paths.tmp),
+        lambda: machine.at_work("a restore on trial is under way"),
     )
 
 
@@ -96,9 +126,14 @@ async def _first(*events: asyncio.Event) -> None:
         each.cancel()
 
 
-async def _wake(service: Service, request: Request) -> Answer:
-    verdict, retry = await service.admit(request.headers.get("x-atc-tenant", ""))
-    if verdict == "ready":
+async def _wake(service: Service, machine: MachineKeeper, request: Request) -> Answer:
+    """May a request go on? One that nginx would have answered itself asks only for the gate."""
+    verdict, retry = await machine.pass_gate(), 2.0
+    if request.target == "/_atc/open":
+        verdict = "ready" if verdict == "again" else verdict
+    elif not verdict:
+        verdict, retry = await service.admit(request.headers.get("x-atc-tenant", ""))
+    if verdict in ("", "ready"):
         return Answer(204)
     return Answer(403, {"X-Atc-Verdict": verdict, "X-Atc-Retry-After": str(max(1, round(retry)))})
 

@@ -15,6 +15,7 @@ from atcgen.agent.apply import Applier
 from atcgen.agent.http import Answer, Request, as_json
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
+from atcgen.agent.machine_keeper import MachineKeeper
 from atcgen.agent.service import Service
 from atcgen.compiler.plan import Plan
 from atcgen.errors import AtcError
@@ -37,11 +38,11 @@ def control_socket(path: str) -> socket.socket:
     return sock
 
 
-async def control(service: Service, applier: Applier, request: Request) -> Answer:
+async def control(service: Service, applier: Applier, machine: MachineKeeper, request: Request) -> Answer:
     """Answer one question: GET /status, or POST /start, /stop, /restart with the tenant's id as the body."""
     if request.method == "GET" and request.target == "/status":
         await asyncio.gather(*(each.custodian.copies.measure() for each in service.keepers.values() if each.custodian))
-        return as_json(200, status(service, applier))
+        return as_json(200, status(service, applier, machine))
     if request.method == "POST" and request.target == "/rewind":
         return await _rewind(service, request)
     act = {"/start": _start, "/stop": _stop, "/restart": _restart}.get(request.target)
@@ -51,6 +52,7 @@ async def control(service: Service, applier: Applier, request: Request) -> Answe
     keeper = _keeper(service, name)
     if keeper is None:
         return as_json(404, {"error": f"no tenant of this machine is called {name!r}"})
+    await machine.pass_gate()
     await act(service, keeper)
     return as_json(200, _described(keeper))
 
@@ -59,13 +61,14 @@ def _keeper(service: Service, tenant: str) -> Keeper | None:
     return next((each for each in service.keepers.values() if each.plan.id == tenant), None)
 
 
-def status(service: Service, applier: Applier) -> dict[str, object]:
+def status(service: Service, applier: Applier, machine: MachineKeeper) -> dict[str, object]:
     """What every tenant does, as plain data."""
     return {
         "file": str(Path(service.plan.base, Path(service.plan.file).name)),
         "problem": applier.problem,
         "store": service.plan.store.url,
         "drill": _last_drill(service.plan),
+        "machine": machine.status(),
         "tenants": [_described(each) for each in service.keepers.values()],
     }
 

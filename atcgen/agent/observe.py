@@ -147,6 +147,7 @@ def _resume(service: Service, keeper: Keeper, slots: set[int]) -> None:
     if current in slots:
         others = slots - {current}
         keeper.tenant = replace(keeper.tenant, state=State.READY, slot=current, leaving=frozenset(others), since=now)
+        keeper.is_up = True
         for other in others:
             service.tasks.start(service.retire(keeper, other))
     else:

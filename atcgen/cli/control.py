@@ -30,7 +30,7 @@ def status(file: Path | None, state: Path | None, as_json: bool) -> None:
         click.echo(json.dumps(said, indent=2))
         return
     print_tenants(said["tenants"], lambda each: str(each["id"]))
-    for line in _about_copies(said):
+    for line in (*_about_copies(said), about_sleep(said["machine"])):
         click.echo(line)
     if said["problem"]:
         click.echo(f"atc.yml is not what runs:\n{said['problem']}", err=True)
@@ -43,6 +43,17 @@ def _about_copies(said: dict[str, Any]) -> Iterator[str]:
         drill = said["drill"]
         result = f"FAILED: {drill['problem']}" if drill["problem"] else "went well"
         yield f"last restore on trial: {drill['tenant']}, {_ago(drill['at'])}, {result}"
+
+
+def about_sleep(machine: dict[str, Any]) -> str:
+    """Whether the machine goes to sleep, and when, or why not; in one line."""
+    verb = {"suspend": "is suspended", "stop": "is stopped", "end": "ends"}.get(machine["then"], "sleeps")
+    problem = f"; the last attempt failed: {machine['problem'].partition(chr(10))[0]}" if machine["problem"] else ""
+    if machine["why_not"]:
+        return f"machine: {machine['state']}, stays up: {machine['why_not']}{problem}"
+    if machine["sleeps_in"] is None:
+        return f"machine: {machine['state']}{problem}"
+    return f"machine: {machine['state']}, {verb} in {machine['sleeps_in']:.0f}s{problem}"
 
 
 def print_tenants(tenants: list[dict[str, Any]], name: Callable[[dict[str, Any]], str]) -> None:

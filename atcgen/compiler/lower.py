@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from typing import TypeVar, cast
 
 from atcgen.compiler.claims import spellings
+from atcgen.compiler.commands import command_text, hook_plans
 from atcgen.compiler.names import program_name
 from atcgen.compiler.paths import state_paths
 from atcgen.compiler.plan import Host, Plan, Remote, RemotePrefix, Replay
 from atcgen.compiler.routes import infer
 from atcgen.compiler.schema import App, Backup, Config, Idle, Level, Route, Tenant, User
 from atcgen.compiler.section import Section
-from atcgen.compiler.serving import server_plan
+from atcgen.compiler.serving import server_plan, sleep_plan
 from atcgen.compiler.source import Document, Path
 from atcgen.compiler.storage import store_plan
-from atcgen.compiler.tenancy import Wanted, command_text, tenant_plan
+from atcgen.compiler.tenancy import Wanted, tenant_plan
 from atcgen.diagnostics import Position
 
 _T = TypeVar("_T", bound=Section)
@@ -79,6 +80,9 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
         paths=paths,
         server=server_plan(config, host, names, len(remotes)),
         store=store,
+        sleep=sleep_plan(config, host),
+        hooks=hook_plans(config.hooks.server, {}, host),
+        hooks_at_once=config.hooks.at_once,
         python=host.python,
         litestream=host.litestream,
         tenants=tenants,

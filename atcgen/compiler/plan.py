@@ -38,6 +38,7 @@ class Host:
     secret: str = field(default="", repr=False)  # the master secret of this installation
     ports: Mapping[str, int] = field(default_factory=dict)  # tenant id -> port it was given before
     ports_taken: frozenset[int] = frozenset()  # ports that others listen on
+    fly_api: str = ""  # the socket by which a machine of Fly.io is suspended; '' on any other
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,26 @@ class StorePlan:
     def directories(self) -> tuple[str, ...]:
         """The directories of this machine that it is in, if any."""
         return (self.url.removeprefix("file://"),) if self.url.startswith("file:") else ()
+
+
+@dataclass(frozen=True)
+class HookPlan:
+    """A command that runs at an event."""
+
+    event: str  # start, ready, idle, resume, stop
+    run: tuple[str, ...]  # words
+    timeout: float
+    retry: int
+
+
+@dataclass(frozen=True)
+class SleepPlan:
+    """When the machine goes to sleep, and how."""
+
+    after: float
+    then: str  # suspend, stop, nothing
+    api: str  # the socket to ask, '' for none
+    machine: str  # the URL path of this machine there
 
 
 @dataclass(frozen=True)
@@ -105,6 +126,7 @@ class TenantPlan:
     env: tuple[tuple[str, str], ...] = field(repr=False)
     start: tuple[str, ...]  # words; SOCKET_MARK stands for the socket
     prepare: tuple[str, ...]
+    hooks: tuple[HookPlan, ...]
     release: str
     health: str  # the URL path to ask, with the prefix
     health_declared: bool  # False: any answer below 500 will do
@@ -234,6 +256,9 @@ class Paths:
     supervisor_socket: str
     supervisor_pid: str
     drill: str  # how the last restore on trial went
+    began: str  # which start of atc has run its hooks
+    asleep: str  # a file: while it exists, whatever nginx would answer itself asks the agent first
+    again: str  # where nginx hears a request that it heard before, once the agent has said that it may
 
 
 @dataclass(frozen=True)
@@ -250,6 +275,9 @@ class Plan:
     paths: Paths
     server: ServerPlan
     store: StorePlan
+    sleep: SleepPlan
+    hooks: tuple[HookPlan, ...]
+    hooks_at_once: int
     python: str
     litestream: str
     tenants: tuple[TenantPlan, ...]
@@ -274,6 +302,10 @@ def _static(data: dict[str, Any]) -> StaticPlan:
     return StaticPlan(**{**data, "closed": tuple(data["closed"])})
 
 
+def _hooks(data: list[dict[str, Any]]) -> tuple[HookPlan, ...]:
+    return tuple(HookPlan(**{**each, "run": tuple(each["run"])}) for each in data)
+
+
 def load(text: str) -> Plan:
     """Read back what `Plan.to_json` wrote."""
     data: dict[str, Any] = json.loads(text)
@@ -283,7 +315,7 @@ def load(text: str) -> Plan:
         lists = {key: tuple(value) for key, value in each.items() if isinstance(value, list)}
         lists["env"] = tuple((name, value) for name, value in each["env"])
         lists |= {key: tuple(_static(one) for one in each[key]) for key in statics}
-        backup = {"backup": each["backup"] and BackupPlan(**each["backup"])}
+        backup = {"backup": each["backup"] and BackupPlan(**each["backup"]), "hooks": _hooks(each["hooks"])}
         return TenantPlan(**(each | lists | backup))
 
     server = data["server"]
@@ -295,6 +327,8 @@ def load(text: str) -> Plan:
             "paths": Paths(**data["paths"]),
             "server": ServerPlan(**server),
             "store": StorePlan(**data["store"]),
+            "sleep": SleepPlan(**data["sleep"]),
+            "hooks": _hooks(data["hooks"]),
             "tenants": tuple(tenant(each) for each in data["tenants"]),
             "remotes": tuple(Remote(**each) for each in data["remotes"]),
             "replays": tuple(Replay(**each) for each in data["replays"]),
