@@ -64,7 +64,7 @@ class MachineKeeper:
     # Requests
 
     async def pass_gate(self) -> str:
-        """Wait until the gate is open: '' then, or `again` if the plan is another one now; `starting` if that takes long."""
+        """Wait until the gate is open; '' then, `again` if the plan is another one now, `starting` if it takes long."""
         plan = self.service.plan
         if not self.machine.is_gated:
             return ""
@@ -201,6 +201,7 @@ class MachineKeeper:
 
     def status(self) -> dict[str, object]:
         """For people: would it sleep, when, and if not, why?"""
+        self.look()
         machine, seen, now = self.machine, self._seen, self.service.clock()
         left = max(0.0, machine.used + seen.after - now, machine.retry_at - now)
         why = seen.busy or (f"{seen.visitors} connections are open" if seen.visitors else "")

@@ -2,8 +2,8 @@
 
 A machine that nobody uses goes to sleep, and whoever asks in the meantime wins. Between the last look and the end of
 its sleep a gate is closed: every request that nginx cannot pass to a process waits for the agent. The platform says
-neither when the machine is suspended nor when it goes on, and its clock may be wrong then, so it is the first request at
-the gate that ends the sleep, whether there was one or not.
+neither when the machine is suspended nor when it goes on, and its clock may be wrong then. So it is the first request
+at the gate that ends the sleep, whether there was one or not.
 """
 
 from __future__ import annotations

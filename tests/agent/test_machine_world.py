@@ -50,7 +50,7 @@ class AnyOrder(RuleBasedStateMachine):
                 self.look()
             case life.Order(order):
                 assert self.gate_closed
-                assert not (self.at_gate or self.busy or self.visitors or self.hooks)
+                assert (self.at_gate, self.busy, self.visitors, self.hooks) == (0, "", 0, "")
                 self.asked.append(order)
 
     @rule(seconds=st.sampled_from([0.5, 1.0, 61.0, 301.0]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -22,6 +22,7 @@ class Platform:
     status: int = 200
     statuses: dict[str, int] = field(default_factory=dict)
     may_answer: threading.Event = field(default_factory=threading.Event)
+    hears: Callable[[str], object] = str  # is called with the path of each call
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -52,6 +53,7 @@ def platform() -> Iterator[Platform]:
                 """Quiet."""
 
             def do_POST(self) -> None:
+                made.hears(self.path)
                 made.calls.append(self.path)
                 made.may_answer.wait(30)
                 verb = self.path.rpartition("/")[2]
