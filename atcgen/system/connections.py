@@ -59,8 +59,23 @@ class Connections:
     """
 
     @cached_property
+    def _unix(self) -> str:
+        return Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace")
+
+    @cached_property
     def _by_path(self) -> Counter[str]:
-        return unix_connections(Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace"))
+        return unix_connections(self._unix)
+
+    def which(self, address: Address) -> frozenset[str]:
+        """Which ones are open to an address: each has a name of its own as long as it is."""
+        if address.port:
+            return self.visitors(frozenset({address.port}))
+        if not self._by_path[address.socket]:
+            return frozenset()
+        rows = (line.split(maxsplit=7) for line in self._unix.splitlines()[1:])
+        return frozenset(
+            row[6] for row in rows if len(row) == 8 and (row[5], row[7]) == (_CONNECTED_UNIX, address.socket)
+        )
 
     @cached_property
     def _by_port(self) -> Counter[int]:

@@ -39,8 +39,8 @@ def order(socket: str, machine: str, verb: str) -> None:
     connection = UnixConnection(socket, timeout=_PATIENCE)
     try:
         connection.request("POST", f"{machine}/{verb}", headers={"Host": "flaps", "Content-Length": "0"})
-        answer = connection.getresponse()
-        said = answer.read(1000).decode(errors="replace").strip()
+        with connection.getresponse() as answer:
+            said = answer.read(1000).decode(errors="replace").strip()
     except (OSError, http.client.HTTPException) as problem:
         raise Unavailable(f"{socket} does not answer: {problem}") from None
     finally:

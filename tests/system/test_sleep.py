@@ -108,6 +108,25 @@ def test_health_checks_are_nobody() -> None:
             checking.join()
 
 
+def test_refused_logins_are_nobody() -> None:
+    """Somebody who tries passwords keeps no tenant awake, though he wakes it."""
+    with running(TEXT.replace("tenant: 1s", "tenant: 3s")) as atc:
+        atc.pid("/a/x/")
+        done = threading.Event()
+
+        def knock() -> None:
+            while not done.wait(0.7):
+                assert atc.ask("/a/x/refused").status == 401
+
+        knocking = threading.Thread(target=knock)
+        knocking.start()
+        try:
+            wait_until(lambda: "tenant.draining tenant=a/x" in atc.log(), 20)
+        finally:
+            done.set()
+            knocking.join()
+
+
 def test_a_request_while_idle_hooks_run_wins() -> None:
     """It is served at once; nothing is suspended, and the resume hooks follow the idle hooks."""
     text = hooks("{idle: ['touch idle; until [ -e go ]; do sleep 0.05; done'], resume: [touch resume]}")
