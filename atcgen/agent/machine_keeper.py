@@ -82,8 +82,9 @@ class MachineKeeper:
         return "" if self.service.plan is plan else "again"
 
     def resumed(self) -> None:
-        """Time may have passed while the machine stood still."""
+        """Time may have passed while the machine stood still, or its clock was wrong until now."""
         self.service.look_at_the_clock()
+        self.service.forgive_the_clock()
         self.feed(life.Resumed(self.service.clock()))
 
     # The life
@@ -185,6 +186,8 @@ class MachineKeeper:
 
     def look(self) -> None:
         """Say what is seen."""
+        if self.service.is_ending:
+            return
         plan, at = self.service.plan, self.service.clock()
         sleep = plan.sleep
         order = "" if sleep.then == "nothing" else "end" if sleep.then == "stop" and not sleep.api else sleep.then

@@ -89,6 +89,12 @@ class Service:
             if each.custodian:
                 each.custodian.look_at_the_clock()
 
+    def forgive_the_clock(self) -> None:
+        """A clock that was set may say that nobody used a tenant for hours: what is awake counts as used now."""
+        for each in self.keepers.values():
+            if each.tenant.state in life.AWAKE:
+                each.last_wake = time.time()
+
     def take(self, plan: Plan) -> None:
         """Work by a new plan from now on; tenants take theirs one by one."""
         if plan.server.boots != self.plan.server.boots:

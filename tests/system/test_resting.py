@@ -19,6 +19,7 @@ from atcgen.agent.lifecycle import State
 from atcgen.agent.machine_keeper import Check, MachineKeeper
 from atcgen.agent.machine_life import Machine
 from atcgen.agent.machine_life import State as MachineState
+from atcgen.agent.observe import stop_idle
 from atcgen.agent.resting import LONG, Visitors, Work, needed_for
 from atcgen.agent.service import Service
 from atcgen.compiler.plan import HookPlan
@@ -132,6 +133,23 @@ def test_work_keeps_it_awake(tmp_path: Path) -> None:
             pass
         assert needed_for(found, work) == "a restore on trial is under way"
     assert needed_for(found, work) == ""
+
+
+def test_a_clock_that_jumps_puts_no_tenant_to_sleep(tmp_path: Path) -> None:
+    """It was behind after a resume, and a tenant that was woken meanwhile is not idle for hours."""
+
+    async def state_after_the_jump(*, noticed: bool) -> State:
+        found = service(tmp_path)
+        keeper = found.keepers["a.x"]
+        keeper.tenant = replace(keeper.tenant, state=State.READY)
+        keeper.last_wake = time.time() - 10_000
+        if noticed:
+            MachineKeeper(found).resumed()
+        stop_idle(found, time.time())
+        return keeper.tenant.state
+
+    assert asyncio.run(state_after_the_jump(noticed=True)) is State.READY
+    assert asyncio.run(state_after_the_jump(noticed=False)) is State.DRAINING
 
 
 # The gate
