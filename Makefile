@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install nginx run build test bench check format docs clean
+.PHONY: help install nginx run fleet build test bench check format docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -29,6 +29,10 @@ nginx:
 
 run: install nginx ## serve the ten tenants of examples/atc.yml on http://localhost:8080
 	$(VENV)/bin/atc run -c examples/atc.yml --state .atc
+
+fleet: install nginx ## serve the same ten on four machines of a simulated Fly.io, on http://localhost:8080
+	@mkdir -p .atc/fleet/copies
+	$(VENV)/bin/python -m simulator examples/fleet/machines.yml
 
 build: install nginx ## write the configuration of examples/atc.yml to build/
 	$(VENV)/bin/atc build -c examples/atc.yml --state .atc -o build

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 from atcgen.agent import observe
 from atcgen.agent.apply import Applier
 from atcgen.agent.control import control, control_socket
+from atcgen.agent.door import Door
 from atcgen.agent.events import follow_events
-from atcgen.agent.http import Answer, Request, serve
+from atcgen.agent.http import serve
 from atcgen.agent.machine_keeper import MachineKeeper
+from atcgen.agent.rouse import Rouser
 from atcgen.agent.service import Service
 from atcgen.agent.shutdown import dismiss_the_rest, shut_down
 from atcgen.agent.watch import watch
@@ -51,7 +53,8 @@ async def run(current: Path) -> None:
     applier = Applier(service)
     machine = MachineKeeper(service)
     machine.begin()
-    door = await serve(socket.socket(fileno=0), lambda request: _wake(service, machine, request))
+    door = Door(service, applier, Rouser(plan.fleet, plan.server.health_check_path, service.tasks), machine)
+    entrance = await serve(socket.socket(fileno=0), door.answer)
     desk = await serve(
         control_socket(plan.paths.control_socket), lambda request: control(service, applier, machine, request)
     )
@@ -60,6 +63,7 @@ async def run(current: Path) -> None:
     notice_pauses(machine.resumed)
     service.tasks.start(_notice_the_end_of_supervisord(done))
     if service.site:
+        service.tasks.start(observe.watch_copies(service))
         service.tasks.start(_keep_drilling(machine, service.site))
 
     async def apply() -> None:
@@ -74,7 +78,7 @@ async def run(current: Path) -> None:
     observer.stop()
     if ending.is_set():
         await shut_down(service)
-    door.close()
+    entrance.close()
     desk.close()
     if ending.is_set():
         dismiss_the_rest(service)
@@ -124,18 +128,6 @@ async def _first(*events: asyncio.Event) -> None:
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     for each in waiting:
         each.cancel()
-
-
-async def _wake(service: Service, machine: MachineKeeper, request: Request) -> Answer:
-    """May a request go on? One that nginx would have answered itself asks only for the gate."""
-    verdict, retry = await machine.pass_gate(), 2.0
-    if request.target == "/_atc/open":
-        verdict = "ready" if verdict == "again" else verdict
-    elif not verdict:
-        verdict, retry = await service.admit(request.headers.get("x-atc-tenant", ""))
-    if verdict in ("", "ready"):
-        return Answer(204)
-    return Answer(403, {"X-Atc-Verdict": verdict, "X-Atc-Retry-After": str(max(1, round(retry)))})
 
 
 if __name__ == "__main__":

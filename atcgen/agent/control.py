@@ -8,18 +8,18 @@ import os
 import socket
 from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 
 from atcgen.agent import lifecycle as life
 from atcgen.agent.apply import Applier
+from atcgen.agent.describing import described, status, stored
 from atcgen.agent.http import Answer, Request, as_json
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.machine_keeper import MachineKeeper
 from atcgen.agent.service import Service
-from atcgen.compiler.plan import Plan
 from atcgen.errors import AtcError
 
+METRICS = "/metrics"
 _PATIENCE = 5.0  # seconds
 _SETTLED = frozenset({State.READY, State.FAILED, State.STOPPED})
 
@@ -41,8 +41,12 @@ def control_socket(path: str) -> socket.socket:
 async def control(service: Service, applier: Applier, machine: MachineKeeper, request: Request) -> Answer:
     """Answer one question: GET /status, or POST /start, /stop, /restart with the tenant's id as the body."""
     if request.method == "GET" and request.target == "/status":
-        await asyncio.gather(*(each.custodian.copies.measure() for each in service.keepers.values() if each.custodian))
-        return as_json(200, status(service, applier, machine))
+        await service.measure()
+        return as_json(200, status(service, applier.problem) | {"machine": machine.status()})
+    if request.method == "GET" and request.target == METRICS:
+        return metrics(service, applier)
+    if request.method == "POST" and request.target == "/look":
+        return await _look(service, request.body.decode(errors="replace"))
     if request.method == "POST" and request.target == "/rewind":
         return await _rewind(service, request)
     act = {"/start": _start, "/stop": _stop, "/restart": _restart}.get(request.target)
@@ -51,49 +55,36 @@ async def control(service: Service, applier: Applier, machine: MachineKeeper, re
     name = request.body.decode(errors="replace")
     keeper = _keeper(service, name)
     if keeper is None:
-        return as_json(404, {"error": f"no tenant of this machine is called {name!r}"})
+        return _nobody(name)
     await machine.pass_gate()
     await act(service, keeper)
-    return as_json(200, _described(keeper))
+    return as_json(200, described(keeper))
+
+
+def metrics(service: Service, applier: Applier) -> Answer:
+    """For Prometheus; nobody is waited for, so copies are as they were seen last."""
+    from atcgen.agent.metrics import CONTENT_TYPE, exposition  # noqa: PLC0415 - only those who collect them need it
+
+    text = exposition(status(service, applier.problem))
+    return Answer(200, {"Content-Type": CONTENT_TYPE}, text.encode())
 
 
 def _keeper(service: Service, tenant: str) -> Keeper | None:
     return next((each for each in service.keepers.values() if each.plan.id == tenant), None)
 
 
-def status(service: Service, applier: Applier, machine: MachineKeeper) -> dict[str, object]:
-    """What every tenant does, as plain data."""
-    return {
-        "file": str(Path(service.plan.base, Path(service.plan.file).name)),
-        "problem": applier.problem,
-        "store": service.plan.store.url,
-        "drill": _last_drill(service.plan),
-        "machine": machine.status(),
-        "tenants": [_described(each) for each in service.keepers.values()],
-    }
+def _nobody(name: str) -> Answer:
+    return as_json(404, {"error": f"no tenant of this machine is called {name!r}"})
 
 
-def _last_drill(plan: Plan) -> dict[str, object] | None:
-    try:
-        said: dict[str, object] = json.loads(Path(plan.paths.drill).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return said
-
-
-def _described(keeper: Keeper) -> dict[str, object]:
-    plan, tenant = keeper.plan, keeper.tenant
-    return {
-        "id": plan.id,
-        "path": plan.location,
-        "host": plan.host,
-        "state": tenant.state.value,
-        "reason": tenant.reason,
-        "pid": keeper.pids.get(tenant.slot, 0),
-        "waiting": len(keeper.waiting),
-        "last_access": max(keeper.last_asked, keeper.last_access()),
-        **(keeper.custodian.status() if keeper.custodian else {"copies": ""}),
-    }
+async def _look(service: Service, name: str) -> Answer:
+    """`atc status TENANT`: all that is known of one, and what the store holds of it."""
+    keeper = _keeper(service, name)
+    if keeper is None:
+        return _nobody(name)
+    if keeper.custodian:
+        await keeper.custodian.copies.measure()
+    return as_json(200, described(keeper) | await stored(keeper))
 
 
 async def _rewind(service: Service, request: Request) -> Answer:
@@ -115,7 +106,7 @@ async def _rewind(service: Service, request: Request) -> Answer:
             if was_up:
                 service.feed(keeper, life.Requested(service.clock()))
             service.feed(keeper, life.Released(service.clock()))
-    return as_json(200, _described(keeper))
+    return as_json(200, described(keeper))
 
 
 async def _start(service: Service, keeper: Keeper) -> None:

@@ -47,14 +47,14 @@ class Machine:
 async def prepare(keeper: Keeper, machine: Machine) -> life.Event | None:
     """Run the prepare step when it is due; its end comes as a process event, unless it takes too long."""
     plan, begun = keeper.plan, keeper.tenant
+    keeper.waits_for_owner = False
 
     def is_over(now: life.Tenant) -> bool:
         return now.state is not State.PREPARING or now.since != begun.since
 
     try:
         make_tenant_directories(plan, machine.worker_user)
-        if keeper.custodian:
-            await keeper.custodian.claim()
+        await _claim(keeper)
         if not plan.prepare:
             return life.Prepared(machine.clock())
         stamp = await machine.releases.stamp(plan)
@@ -75,6 +75,20 @@ async def prepare(keeper: Keeper, machine: Machine) -> life.Event | None:
     except _TROUBLE as problem:
         return life.Faulted(machine.clock(), begun.slot, f"prepare could not be started: {problem}")
     return None
+
+
+async def _claim(keeper: Keeper) -> None:
+    """Have its databases here; note whether it is another machine that has them."""
+    if keeper.custodian is None:
+        return
+    keeper.claims = True
+    try:
+        await keeper.custodian.claim()
+    except AtcError as problem:
+        keeper.waits_for_owner = hasattr(problem, "seconds")
+        raise
+    finally:
+        keeper.claims = False
 
 
 async def end_prepare(keeper: Keeper, machine: Machine) -> None:

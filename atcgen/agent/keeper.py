@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atcgen.agent import lifecycle as life
+from atcgen.agent.tally import Tally
+from atcgen.agent.waiting import stage
 from atcgen.compiler.plan import TenantPlan
 from atcgen.system.probe import Address
 
 if TYPE_CHECKING:
     from atcgen.replica.custodian import Custodian
+    from atcgen.replica.progress import Restoring
 
 
 class Keeper:
@@ -28,9 +31,12 @@ class Keeper:
         self.custodian = custodian
         self.tenant = life.Tenant(plan.id, plan.slots, _prepares(plan), plan.pin)
         self.waiting: set[asyncio.Future[bool]] = set()
+        self.claims = False  # the store is asked for its databases
+        self.waits_for_owner = False  # they were another machine's when it was asked last
         self.probing: asyncio.Task[object] | None = None
         self.last_wake = time.time()  # or, for who never woke, since when it is known
         self.last_asked = 0.0  # when a request last woke it, or found it waking; seconds of the epoch
+        self.tally = Tally()
         self.pids: dict[int, int] = {}  # slot -> process id
         self.log_begins: dict[int, int] = {}  # slot -> size of its log when it was started
         self.stop_asked: dict[int, float] = {}  # slot -> when its process was told to end, by the loop's clock
@@ -61,6 +67,14 @@ class Keeper:
         while not condition(self.tenant):
             self._changed.clear()
             await self._changed.wait()
+
+    def restoring(self) -> Restoring | None:
+        """How far its databases and files are on their way here, if they are."""
+        return self.custodian.progress.look() if self.custodian else None
+
+    def stage(self) -> str:
+        """What goes on, for visitors."""
+        return stage(self.tenant.state, self.restoring(), claims=self.claims, waits_for_owner=self.waits_for_owner)
 
     def tell(self) -> None:
         """Let those in `until` look again."""

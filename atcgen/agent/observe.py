@@ -28,6 +28,7 @@ log = logging.getLogger("atc.agent")
 _ENDED = frozenset({"PROCESS_STATE_EXITED", "PROCESS_STATE_STOPPED", "PROCESS_STATE_FATAL"})
 _ROTATE_EVERY = 60  # seconds
 _RECONCILE_EVERY = 5
+_MEASURE_EVERY = 5
 
 
 def process_event(service: Service, name: str, fields: dict[str, str]) -> None:
@@ -168,6 +169,13 @@ async def watch_idleness(service: Service) -> None:
             for keeper in service.keepers.values():
                 keeper.last_wake = max(keeper.last_wake, keeper.last_access())  # the file that says so may go
             await asyncio.to_thread(rotate_nginx_logs, service.plan.paths)
+
+
+async def watch_copies(service: Service) -> None:
+    """Now and then, see whether the store falls behind; the log says so."""
+    while True:
+        await asyncio.sleep(_MEASURE_EVERY)
+        await service.measure()
 
 
 async def reconcile(service: Service) -> None:

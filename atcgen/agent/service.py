@@ -19,6 +19,7 @@ from atcgen.agent.hooks import Hooks
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.tasks import Tasks
+from atcgen.agent.waiting import Verdict, retry_after
 from atcgen.compiler.names import REPLICA
 from atcgen.compiler.plan import Plan, TenantPlan
 from atcgen.system.probe import listens, status_of
@@ -107,15 +108,19 @@ class Service:
         keeper = self.keepers.get(group.removeprefix(REPLICA)) if group.startswith(REPLICA) else None
         return keeper.custodian if keeper else None
 
+    async def measure(self) -> None:
+        """Look how far the copies of every tenant are."""
+        await asyncio.gather(*(each.custodian.copies.measure() for each in self.keepers.values() if each.custodian))
+
     # Requests
 
-    async def admit(self, program: str) -> tuple[str, float]:
-        """Hold a request until its tenant is ready; the verdict, and after how many seconds to ask again."""
+    async def admit(self, program: str) -> Verdict:
+        """Hold a request until its tenant is ready, or refuse it."""
         keeper = self.keepers.get(program)
         if keeper is None:
-            return "unknown", 0
+            return Verdict("unknown")
         if len(keeper.waiting) >= self.plan.server.max_waiting:
-            return "starting", 5
+            return Verdict("starting", 5, keeper.stage())
         await self._notice_a_dead_process(keeper)
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         keeper.waiting.add(future)
@@ -124,12 +129,13 @@ class Service:
         try:
             admitted = await asyncio.wait_for(future, self.plan.server.hold)
         except TimeoutError:
-            return "starting", 2
+            return Verdict("starting", retry_after(keeper.restoring()), keeper.stage())
         finally:
             keeper.waiting.discard(future)
         if admitted:
-            return "ready", 0
-        return "failed", max(1.0, keeper.tenant.retry_at - self.clock())
+            return Verdict("ready")
+        word = "starting" if keeper.waits_for_owner else "failed"
+        return Verdict(word, max(1.0, keeper.tenant.retry_at - self.clock()), keeper.stage())
 
     async def _notice_a_dead_process(self, keeper: Keeper) -> None:
         """A request comes here only when nginx found nobody, or lost the process: look until it is clear who is there.
@@ -160,6 +166,7 @@ class Service:
         if keeper.tenant is not before:
             keeper.tell()
         if keeper.tenant.state is not before.state:
+            keeper.tally = keeper.tally.moved(before.state, keeper.tenant.state, self.clock())
             _report(before, keeper.tenant)
             self._run_hooks(keeper)
         for command in commands:
@@ -224,6 +231,7 @@ class Service:
         """Bring a new process up; databases that have to be prepared first are not served meanwhile."""
         plan = keeper.plan
         hold = bool(plan.prepare) and not is_prepared(plan, await self.machine.releases.stamp(plan))
+        keeper.tally = keeper.tally.restarted()
         self.feed(keeper, life.RestartAsked(self.clock(), hold=hold))
 
     async def _drain(self, keeper: Keeper, slot: int) -> None:

@@ -21,6 +21,7 @@ _COMMANDS = {
     "start": "atcgen.cli.control:start",
     "stop": "atcgen.cli.control:stop",
     "restart": "atcgen.cli.control:restart",
+    "metrics": "atcgen.cli.control:metrics",
     "logs": "atcgen.cli.control:logs",
     "backup": "atcgen.cli.backup",
     "tenant": "atcgen.cli.tenant",

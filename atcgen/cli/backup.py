@@ -21,7 +21,8 @@ from atcgen.replica.fetching import current, fetched, in_the_way, truths, versio
 from atcgen.replica.fetching import verify as verify_files
 from atcgen.replica.files import Version
 from atcgen.replica.lease import Lease, read_lease
-from atcgen.replica.restoring import Moment, Progress, restore_moment
+from atcgen.replica.progress import Progress
+from atcgen.replica.restoring import Moment, restore_moment
 from atcgen.replica.site import Vault, vault
 from atcgen.system.agent import ask
 from atcgen.system.sqlite import adopt as adopt_database

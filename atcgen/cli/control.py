@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,19 +11,24 @@ from typing import Any
 import click
 
 from atcgen.cli.source import home_of, json_option, running_options
+from atcgen.cli.times import ago
 from atcgen.compiler.plan import TenantPlan, load
 from atcgen.errors import Unavailable
-from atcgen.system.agent import ask
+from atcgen.system.agent import ask, ask_for_text
 
 NOT_COPIED = "databases are on this machine only; storage.replica says where they are copied"
 _COLOURS = {"ready": "green", "switching": "green", "failed": "red", "stopped": "dim"}
 
 
 @click.command("status")
+@click.argument("tenant", required=False)
 @running_options
 @json_option
-def status(file: Path | None, state: Path | None, as_json: bool) -> None:
-    """Show what every tenant does, and whether atc.yml is what runs."""
+def status(tenant: str | None, file: Path | None, state: Path | None, as_json: bool) -> None:
+    """Show what every tenant does, and whether atc.yml is what runs; or all that is known of one TENANT."""
+    if tenant is not None:
+        _show_one(home_of(file, state), tenant.strip("/") or "/", as_json)
+        return
     _, said = ask(home_of(file, state), "GET", "/status")
     if as_json:
         click.echo(json.dumps(said, indent=2))
@@ -32,8 +36,23 @@ def status(file: Path | None, state: Path | None, as_json: bool) -> None:
     print_tenants(said["tenants"], lambda each: str(each["id"]))
     for line in (*_about_copies(said), about_sleep(said["machine"])):
         click.echo(line)
+    for each in said["tenants"]:
+        if each["is_behind"]:
+            click.echo(f"warning: {each['id']}: {each['copies']}", err=True)
     if said["problem"]:
         click.echo(f"atc.yml is not what runs:\n{said['problem']}", err=True)
+
+
+def _show_one(home: Path, tenant: str, as_json: bool) -> None:
+    from atcgen.cli.detail import print_detail
+
+    code, said = ask(home, "POST", "/look", tenant)
+    if code == 404:
+        raise Unavailable(said["error"], hint="atc status lists them")
+    if as_json:
+        click.echo(json.dumps(said, indent=2))
+    else:
+        print_detail(said)
 
 
 def _about_copies(said: dict[str, Any]) -> Iterator[str]:
@@ -42,7 +61,7 @@ def _about_copies(said: dict[str, Any]) -> Iterator[str]:
     elif said["drill"]:
         drill = said["drill"]
         result = f"FAILED: {drill['problem']}" if drill["problem"] else "went well"
-        yield f"last restore on trial: {drill['tenant']}, {_ago(drill['at'])}, {result}"
+        yield f"last restore on trial: {drill['tenant']}, {ago(drill['at'])}, {result}"
 
 
 def about_sleep(machine: dict[str, Any]) -> str:
@@ -69,9 +88,10 @@ def print_tenants(tenants: list[dict[str, Any]], name: Callable[[dict[str, Any]]
         table.add_column(title, no_wrap=title == "tenant", overflow="fold")
     for each in tenants:
         state = Text(each["state"], style=_COLOURS.get(each["state"], "yellow"))
-        copies = (Text(_copies(each)),) if copied else ()
+        style = "red" if each["is_behind"] else ""
+        copies = (Text(_copies(each).partition(":")[0] if style else _copies(each), style=style),) if copied else ()
         reason = Text(each["reason"].partition("\n")[0])
-        table.add_row(Text(name(each)), state, _ago(each["last_access"]), *copies, reason)
+        table.add_row(Text(name(each)), state, ago(each["last_access"]), *copies, reason)
     if not console.is_terminal:
         console = Console(width=max((len(name(each)) + 160 for each in tenants), default=80))
     console.print(table)
@@ -80,17 +100,7 @@ def print_tenants(tenants: list[dict[str, Any]], name: Callable[[dict[str, Any]]
 def _copies(tenant: dict[str, Any]) -> str:
     """What is known of its copies; of those that go on, when the store last had everything."""
     moment = tenant.get("copied_at")
-    return f"copied {_ago(moment)}" if tenant["copies"] == "copied" and moment else str(tenant["copies"])
-
-
-def _ago(moment: float) -> str:
-    if not moment:
-        return "-"
-    seconds = int(max(0, time.time() - moment))
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{seconds // size}{unit} ago"
-    return f"{seconds}s ago"
+    return f"copied {ago(moment)}" if tenant["copies"] == "copied" and moment else str(tenant["copies"])
 
 
 def _order(name: str, summary: str) -> click.Command:
@@ -117,6 +127,13 @@ def _order(name: str, summary: str) -> click.Command:
 start = _order("start", "Start a tenant, named by its path such as bellevue/2025/winter, and wait until it is ready.")
 stop = _order("stop", "Stop a tenant once its requests have ended; the next request wakes it again.")
 restart = _order("restart", "Restart a tenant without losing a request.")
+
+
+@click.command("metrics")
+@running_options
+def metrics(file: Path | None, state: Path | None) -> None:
+    """Print what a running atc has counted and measured, in the text format of Prometheus."""
+    click.echo(ask_for_text(home_of(file, state), "GET", "/metrics")[1], nl=False)
 
 
 @click.command("logs")

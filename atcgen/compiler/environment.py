@@ -17,6 +17,7 @@ from atcgen.diagnostics import Code, Diagnostic, Position, Severity, closest
 
 # Keys that older programs read from the environment; the others are atc's own and are written in the file.
 OVERRIDABLE = (
+    "bind",
     "target_port",
     "cache_size",
     "max_cache_item_size",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from urllib.parse import unquote, urlsplit
 
-from atcgen.compiler.plan import Plan, Remote, TenantPlan
+from atcgen.compiler.fleet_plan import Remote
+from atcgen.compiler.plan import Plan, TenantPlan
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,13 @@ def explain(plan: Plan, url: str) -> Explanation:
     for remote in plan.remotes:
         if remote.host and remote.host == host:
             return _replayed(url, remote, f"its host is {host}")
+    for rule in plan.fleet.rules:
+        if re.match(rule.pattern.replace(r"\z", r"\Z"), f"GET {path}"):
+            if not rule.target:
+                break
+            return Explanation(
+                url, "replay", "", rule.target, rule.origin, "a rule of fleet.elsewhere matches the path"
+            )
     return _by_path(plan, url, path)
 
 

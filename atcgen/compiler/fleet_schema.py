@@ -70,6 +70,10 @@ class Fleet(Section):
     websocket: Literal["replay", "private"] = Field(
         "replay", description="How WebSockets reach another machine: by fly-replay, or over the private network."
     )
+    steer: bool = Field(
+        False,
+        description="Serve `/USER/_atc/steer.js`, a script that lets the requests of a page find its machine at once.",
+    )
     elsewhere: Annotated[list[Elsewhere], Short(empty=list)] = Field(
         default_factory=list, description="Requests that something else than a tenant answers; the first one wins."
     )

@@ -6,16 +6,19 @@ What belongs to this machine becomes a tenant; what belongs to another becomes a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TypeVar, cast
 
 from atcgen.compiler.claims import spellings
 from atcgen.compiler.commands import command_text, hook_plans
+from atcgen.compiler.fleet import by_host, fleet_plan, shared_secret
+from atcgen.compiler.fleet_plan import Remote, RemotePrefix, Replay
 from atcgen.compiler.names import program_name
 from atcgen.compiler.paths import state_paths
-from atcgen.compiler.plan import Host, Plan, Remote, RemotePrefix, Replay
+from atcgen.compiler.place import Place
+from atcgen.compiler.plan import Host, Plan
 from atcgen.compiler.routes import infer
-from atcgen.compiler.schema import App, Backup, Config, Idle, Level, Route, Tenant, User
+from atcgen.compiler.schema import App, Backup, Config, Idle, Route, Tenant, User
 from atcgen.compiler.section import Section
 from atcgen.compiler.serving import server_plan, sleep_plan
 from atcgen.compiler.source import Document, Path
@@ -28,34 +31,13 @@ _T = TypeVar("_T", bound=Section)
 PORTS = range(21_000, 30_000)  # below Linux's ephemeral range, which begins at 32768
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where a tenant lives: a machine by its id, else a region, else wherever atc.yml is read."""
-
-    region: str | None = None
-    instance: str | None = None
-
-    def below(self, level: Level) -> _Place:
-        """The place of something inside: a level that names one replaces it whole."""
-        if level.region is None and level.instance is None:
-            return self
-        return _Place(level.region, level.instance)
-
-    def target(self, host: Host) -> str:
-        """What fly-replay has to say, or '' when it is this machine. A machine that knows neither owns everything."""
-        if host.region is None and host.instance is None:
-            return ""
-        if self.instance is not None:
-            return "" if self.instance == host.instance else f"instance={self.instance}"
-        if self.region is not None:
-            return "" if self.region == host.region else f"region={self.region}"
-        return ""
-
-
 def lower(config: Config, document: Document, host: Host) -> Plan:
     """The plan for one machine."""
+    secret = shared_secret(config, host)
+    host = replace(host, secret=secret) if secret else host
+    named = by_host(config.fleet)
     paths = state_paths(host.state)
-    placed = [(wanted, place, place.target(host)) for wanted, place in _wanted(config, document, host)]
+    placed = [(wanted, place, place.target(host, by_host=named)) for wanted, place in _wanted(config, document, host)]
     local = [wanted for wanted, _, target in placed if not target]
     ports = _ports([wanted for wanted in local if not wanted.uses_socket], config, host)
     store = store_plan(config.storage, host)
@@ -65,9 +47,13 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
         for wanted, _, target in placed
         if target
     )
-    homes = {user: _Place().below(section).target(host) for user, section in config.users.items()}
+    homes = {user: Place().below(section).target(host, by_host=named) for user, section in config.users.items()}
     has_root = any(not wanted.path and not wanted.host for wanted, _, _ in placed)
     taken = {wanted.path for wanted, _, _ in placed}
+    prefixes = tuple(_exceptions(remotes, homes))
+    uncached = {each.path.split("/")[1] for each in prefixes} | {
+        wanted.user_id for wanted, _, target in placed if not target and homes.get(wanted.user_id)
+    }
     names = [*(each.id for each in tenants), *(each.host for each in remotes)]
     return Plan(
         file=document.file,
@@ -83,6 +69,7 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
         sleep=sleep_plan(config, host),
         hooks=hook_plans(config.hooks.server, {}, host),
         hooks_at_once=config.hooks.at_once,
+        fleet=fleet_plan(config, document, host, uncached),
         python=host.python,
         litestream=host.litestream,
         tenants=tenants,
@@ -92,7 +79,7 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
         host_replays=tuple(
             sorted((Replay(each.host, each.target) for each in remotes if each.host), key=lambda e: e.key)
         ),
-        remote_prefixes=tuple(_exceptions(remotes, homes)),
+        remote_prefixes=prefixes,
         closed=tuple(f"/{user}" for user in sorted(homes) if has_root and not homes[user] and f"/{user}" not in taken),
         users=tuple(sorted(config.users)),
     )
@@ -106,18 +93,18 @@ def _exceptions(remotes: tuple[Remote, ...], homes: dict[str, str]) -> Iterator[
             yield RemotePrefix(each.path, f"{each.path}/", each.target, each.origin)
 
 
-def _wanted(config: Config, document: Document, host: Host) -> Iterator[tuple[Wanted, _Place]]:
+def _wanted(config: Config, document: Document, host: Host) -> Iterator[tuple[Wanted, Place]]:
     for user_id, user in config.users.items():
         above: Path = ("users", user_id, "tenants")
         spelt = spellings(document, above)
         for path, tenant in user.tenants.items():
             origin = document.at((*above, spelt[path]))
-            yield _of_user(config, host, user_id, user, path, tenant, origin), _Place().below(user).below(tenant)
+            yield _of_user(config, host, user_id, user, path, tenant, origin), Place().below(user).below(tenant)
     for index, route in enumerate(config.routes):
-        yield _of_route(config, host, route, document.at(("routes", index))), _Place().below(route)
+        yield _of_route(config, host, route, document.at(("routes", index))), Place().below(route)
     if config.is_alone:
         alone = Route(name="", endpoint="")
-        yield _of_route(config, host, alone, document.at(("app",)), alone=True), _Place()
+        yield _of_route(config, host, alone, document.at(("app",)), alone=True), Place()
 
 
 def _merge(default: type[_T], *levels: _T) -> _T:
@@ -137,7 +124,7 @@ def _of_user(
 ) -> Wanted:
     name = f"{user_id}/{path}" if path else user_id
     app = _merge(App, _given(host), config.app, user.app, App(env=user.env), tenant.app, App(env=tenant.env))
-    place = _Place().below(user).below(tenant)
+    place = Place().below(user).below(tenant)
     return Wanted(
         id=name,
         program=program_name(name),
@@ -207,5 +194,6 @@ def _ports(wanted: list[Wanted], config: Config, host: Host) -> dict[str, int]:
     given = {each.id: host.ports[each.id] for each in wanted if host.ports.get(each.id) in PORTS}
     given |= {each.id: each.fixed_port for each in wanted if each.fixed_port}
     used = set(given.values()) | set(host.ports.values()) | host.ports_taken | {config.server.http_port}
+    used |= {int(config.server.metrics.rpartition(":")[2])} if config.server.metrics else set()
     free = (port for port in PORTS if port not in used)
     return given | {each.id: next(free) for each in wanted if each.id not in given}

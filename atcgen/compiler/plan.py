@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from atcgen.compiler.fleet_plan import FleetPlan, Remote, RemotePrefix, Replay, load_fleet
+
 
 @dataclass(frozen=True)
 class Host:
@@ -35,6 +37,8 @@ class Host:
     litestream: str = "litestream"
     region: str | None = None
     instance: str | None = None
+    resolvers: tuple[str, ...] = ()  # who is asked for the addresses of names
+    authorities: str = ""  # a file with the certificates of those who vouch for others
     secret: str = field(default="", repr=False)  # the master secret of this installation
     ports: Mapping[str, int] = field(default_factory=dict)  # tenant id -> port it was given before
     ports_taken: frozenset[int] = frozenset()  # ports that others listen on
@@ -165,35 +169,6 @@ class TenantPlan:
 
 
 @dataclass(frozen=True)
-class Remote:
-    """A tenant that another machine serves."""
-
-    id: str
-    path: str
-    host: str
-    target: str  # what fly-replay says: region=sea or instance=…
-    origin: str
-
-
-@dataclass(frozen=True)
-class Replay:
-    """A key of a hashed map and the machine that answers for it."""
-
-    key: str
-    target: str
-
-
-@dataclass(frozen=True)
-class RemotePrefix:
-    """A URL prefix with a machine other than the one its user lives on."""
-
-    path: str
-    location: str
-    target: str
-    origin: str
-
-
-@dataclass(frozen=True)
 class Page:
     """A page of nginx: its internal URL, the owner's file ('' for none), and atc's own in the generation."""
 
@@ -233,6 +208,7 @@ class ServerPlan:
     max_waiting: int
     boots: int
     kill_timeout: float
+    metrics: str  # '' or what nginx listens on for who collects them
     hash_bucket_size: int
     hash_max_size: int
 
@@ -278,6 +254,7 @@ class Plan:
     sleep: SleepPlan
     hooks: tuple[HookPlan, ...]
     hooks_at_once: int
+    fleet: FleetPlan
     python: str
     litestream: str
     tenants: tuple[TenantPlan, ...]
@@ -288,6 +265,11 @@ class Plan:
     remote_prefixes: tuple[RemotePrefix, ...]
     closed: tuple[str, ...]  # paths of users of this machine, where nothing falls through to a tenant at '/'
     users: tuple[str, ...]
+
+    @property
+    def sends_elsewhere(self) -> bool:
+        """Does anything go to another machine?"""
+        return bool(self.remotes or self.replays or self.fleet.rules)
 
     def owners(self) -> dict[str, str]:
         """The unix user of each file of the generation that belongs to somebody else than who runs atc."""
@@ -329,6 +311,7 @@ def load(text: str) -> Plan:
             "store": StorePlan(**data["store"]),
             "sleep": SleepPlan(**data["sleep"]),
             "hooks": _hooks(data["hooks"]),
+            "fleet": load_fleet(data["fleet"]),
             "tenants": tuple(tenant(each) for each in data["tenants"]),
             "remotes": tuple(Remote(**each) for each in data["remotes"]),
             "replays": tuple(Replay(**each) for each in data["replays"]),

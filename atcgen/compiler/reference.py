@@ -62,6 +62,7 @@ _KINDS: Mapping[str, Any] = {
     "word": values.MachineWord,
     "network": values.Network,
     "address": values.Address,
+    "address with port": values.Listener,
     "URL": values.Url,
     "pattern": values.PathPattern,
     "variable": values.EnvName,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from atcgen.compiler.fleet_words import fleet_words
 from atcgen.compiler.plan import Plan, TenantPlan
 from atcgen.compiler.quoting import ini_command_word, ini_value, nginx_word, shell_word
 
@@ -18,6 +19,16 @@ Templates = Mapping[str, str]
 
 # The slot number of `prepare` in a launch script and in supervisord.
 PREPARE_SLOT = 2
+# What Fly Proxy adds to what it replays, and what clients steer it with: nothing that a tenant could believe.
+STEERING = (
+    "Fly-Replay-Src",
+    "Fly-Replay-Failed",
+    "Fly-Replay-Cache-Status",
+    "Fly-Force-Instance-Id",
+    "Fly-Prefer-Instance-Id",
+    "Fly-Force-Region",
+    "Fly-Prefer-Region",
+)
 # What litestream reads its credentials from. It has them; tenants have not.
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
@@ -76,6 +87,10 @@ class _Spelt(str):
     __slots__ = ()
 
 
+def _spelt_all(said: Any) -> Any:
+    return [(key, _Spelt(word)) for key, word in said] if isinstance(said, list) else _Spelt(said)
+
+
 def _comment(text: str) -> _Spelt:
     """Text that ends neither its line nor anything else."""
     return _Spelt("".join(each if each.isprintable() else "?" for each in text))
@@ -98,6 +113,12 @@ def _nginx(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "plan": plan,
         "paths": paths,
         "server": plan.server,
+        "fleet": plan.fleet,
+        "steered_users": sorted({each.user_id for each in plan.tenants if each.user_id and not each.host}),
+        "steer_file": f"{paths.current}/nginx/steer.js",
+        "words": {key: _spelt_all(each) for key, each in fleet_words(plan).items()},
+        "stripped": STEERING,
+        "believes": bool(plan.server.trusted or (plan.sends_elsewhere and plan.fleet.token)),
         "tenants": views,
         "path_tenants": [each for each in views if not each["host"]],
         "host_tenants": [each for each in views if each["host"]],
@@ -113,6 +134,7 @@ def _nginx(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "again_listen": f"unix:{paths.again}",
         "comment": _comment,
         "map_key": lambda key: _Spelt(nginx_word("\\" + key)),
+        "spelt": _Spelt,
         "pattern": lambda text: _Spelt(nginx_word("~" + text)),
         "pattern_word": lambda text: _Spelt(nginx_word(text)),
         **{f"{kind}_tmp": f"{tmp}/{kind}" for kind in ("body", "proxy", "fastcgi", "uwsgi", "scgi")},
@@ -123,6 +145,9 @@ def _nginx(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     template = environment.get_template("nginx/tenant.conf.j2")
     for view in context["host_tenants"]:
         files[f"nginx/{view['include']}"] = template.render(context | {"tenant": view})
+    if plan.fleet.steers:
+        text = environment.get_template("nginx/steer.js.j2").render(context)
+        files["nginx/steer.js"] = text
     files |= {name: text for name, text in templates.items() if name.startswith("nginx/pages/")}
     context["version"] = nginx_version(files)
     files["nginx/version.conf"] = environment.get_template("nginx/version.conf.j2").render(context)

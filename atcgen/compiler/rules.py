@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from atcgen.compiler.claims import Claim, read_claims, written_keys
+from atcgen.compiler.fleet_rules import fleet_check
 from atcgen.compiler.interpolate import expand_environment, mentions
 from atcgen.compiler.names import LONGEST_PROGRAM, program_name
 from atcgen.compiler.paths import absolute
@@ -40,6 +41,7 @@ def cross_check(document: Document, config: Config, host: Host) -> list[Diagnost
         *_files(document, claims),
         *_store(document, config, host),
         *_old_nginx(document, host),
+        *fleet_check(document, config, host),
     ]
 
 
@@ -83,8 +85,11 @@ def _names(claims: list[Claim]) -> Iterator[Diagnostic]:
 
 
 def _own_port(document: Document, config: Config, host: Host) -> Iterator[Diagnostic]:
-    """One application alone listens on `target_port`, which must not be nginx's."""
+    """One application alone listens on `target_port`, which must not be nginx's; and nginx on another for metrics."""
     server = effective_server(config, host)
+    if server.metrics and server.metrics.endswith(f":{server.http_port}"):
+        said = f"server.metrics: {server.http_port} is the port that tenants are reached by"
+        yield Diagnostic(document.value_at(("server", "metrics")), said, Code.BAD_VALUE)
     if config.is_alone and server.target_port == server.http_port:
         said = f"server.target_port: {server.http_port} is the port that nginx listens on"
         yield Diagnostic(document.value_at(("server", "target_port")), said, Code.BAD_VALUE)

@@ -21,6 +21,7 @@ from atcgen.compiler.values import (
     EnvName,
     FileDirectory,
     Host,
+    Listener,
     MachineWord,
     Network,
     Segment,
@@ -58,7 +59,8 @@ class Server(Section):
     bad_gateway_page: Text = Field("./public/502.html", description="The page for a 502, when the file exists.")
     error_pages: Annotated[dict[ErrorStatus, Text], Short()] = Field(
         default_factory=dict,
-        description="HTML files for 404, 413, 502 and 503; the one for 503 is also the waiting page.",
+        description="HTML files for 404, 413, 502 and 503; the one for 503 is also the waiting "
+        'page, where `<!--# echo var="atc_said" -->` says what goes on.',
     )
     http_idle_timeout: Duration = Field(60, ge=0, le=DAY, description="How long an idle client connection is kept.")
     http_read_timeout: Duration = Field(30, ge=1, le=DAY, description="How long a client may pause while it sends.")
@@ -94,6 +96,11 @@ class Server(Section):
         ge=0,
         le=1000,
         description="How many tenants may boot at once; 0 is one less than the processors, and at least one.",
+    )
+    metrics: Listener | None = Field(
+        None,
+        description="Where nginx serves /metrics for Prometheus: a loopback address with a port such as "
+        "`127.0.0.1:9100`; nowhere when missing. `atc metrics` prints the same.",
     )
     kill_timeout: Duration = Field(
         5, ge=1, le=300, description="How long the platform waits after SIGTERM; all tenants stop within it."

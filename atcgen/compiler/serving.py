@@ -18,7 +18,17 @@ _SUPERVISOR_LEVELS = {"debug": "debug", "info": "info", "warn": "warn", "error":
 _KEEPALIVE_MIN_TIMEOUT = 5_000  # hot enough for any client that is about to send on an idle connection
 _POOL_LIFETIME = 400  # milliseconds; after a restart, for so long the old process may still answer
 _UNPRIVILEGED = ("www-data", "nginx", "nobody")
-_OWN_PAGES = ("starting.html", "starting.txt", "failed.html", "failed.txt", "404.html", "413.html", "502.html")
+_OWN_PAGES = (
+    "starting.html",
+    "starting.txt",
+    "failed.html",
+    "failed.txt",
+    "elsewhere.html",
+    "elsewhere.txt",
+    "404.html",
+    "413.html",
+    "502.html",
+)
 
 
 def server_plan(config: Config, host: Host, tenants: Sequence[str], remotes: int) -> ServerPlan:
@@ -56,6 +66,7 @@ def server_plan(config: Config, host: Host, tenants: Sequence[str], remotes: int
         max_waiting=server.max_waiting,
         boots=server.boots or max(1, host.cpus - 1),
         kill_timeout=server.kill_timeout,
+        metrics=server.metrics or "",
         hash_bucket_size=128 if longest < 100 else 1024,
         hash_max_size=max(2048, 2 * (remotes + len(config.users))),
     )
@@ -120,6 +131,7 @@ def _pages(server: Server, host: Host) -> tuple[Page, ...]:
         "502.html": server.error_pages.get("502", server.bad_gateway_page),
         "starting.html": server.error_pages.get("503", ""),
         "failed.html": server.error_pages.get("503", ""),
+        "elsewhere.html": server.error_pages.get("503", ""),
     }
     result = []
     for name in _OWN_PAGES:

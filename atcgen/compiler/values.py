@@ -108,6 +108,17 @@ def _address(value: Any) -> Any:
         raise ValueError("must be an IP address such as 127.0.0.1") from None
 
 
+def _listener(value: Any) -> Any:
+    problem = "must be a loopback address with a port such as 127.0.0.1:9100"
+    found = re.fullmatch(r"(\[[0-9a-f:]+\]|[0-9.]+):([1-9][0-9]{0,4})", value) if isinstance(value, str) else None
+    try:
+        if not found or int(found[2]) > 65535 or not ipaddress.ip_address(found[1].strip("[]")).is_loopback:
+            raise ValueError
+    except ValueError:
+        raise ValueError(problem) from None
+    return value
+
+
 def _url(value: Any) -> Any:
     if not isinstance(value, str) or not _URL.match(value):
         raise ValueError("must be an address such as https://sea.example:8080, without a path")
@@ -160,6 +171,7 @@ Host = Annotated[str, BeforeValidator(_host), WithJsonSchema({"type": "string", 
 MachineWord = Annotated[str, BeforeValidator(_machine_word), BeforeValidator(_text), WithJsonSchema({"type": "string"})]
 Network = Annotated[str, BeforeValidator(_network), WithJsonSchema({"type": "string"})]
 Address = Annotated[str, BeforeValidator(_address), WithJsonSchema({"type": "string", "format": "ip"})]
+Listener = Annotated[str, BeforeValidator(_listener), WithJsonSchema({"type": "string"})]
 Url = Annotated[str, BeforeValidator(_url), WithJsonSchema({"type": "string", "format": "uri"})]
 PathPattern = Annotated[str, BeforeValidator(_path_pattern), WithJsonSchema({"type": "string"})]
 EnvName = Annotated[str, AfterValidator(_env_name)]

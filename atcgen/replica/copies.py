@@ -17,12 +17,12 @@ from atcgen.errors import AtcError, Unavailable
 from atcgen.replica import attachment as attaching
 from atcgen.replica import history
 from atcgen.replica.attachment import Attachment, databases_here
+from atcgen.replica.gauge import Gauge
 from atcgen.replica.lease import Holder, Lost, lease_clock
 from atcgen.replica.notes import Notes
 from atcgen.replica.restoring import verify
 from atcgen.replica.site import Site
 from atcgen.system.processes import runs
-from atcgen.system.replication import report
 from atcgen.system.sqlite import checkpoint, companion
 
 log = logging.getLogger("atc.agent")
@@ -32,8 +32,6 @@ LONGEST_PAUSE = 30.0
 _PATIENCE = 3600.0  # for the first copy, which may be of gigabytes
 _BETWEEN_PUBLICATIONS = 1.0
 _TIME_TO_BEGIN = 10.0
-_TOLERATED = 15.0  # seconds that a copy may be late
-_TOLERATED_INTERVALS = 10
 
 
 class Copies:
@@ -54,7 +52,7 @@ class Copies:
         self.attached: Attachment | None = None
         self.number = 0  # of the last path of this epoch
         self.problem = ""  # why nothing is copied, for people
-        self.copied_at = 0.0  # when the store last had everything, as far as that was asked; seconds of the epoch
+        self.gauge = Gauge()
         self.is_suspect = False  # litestream may have seen what SQLite does not stand by
         self._publishing: asyncio.Task[Any] | None = None
         self._published_at = 0.0  # when the last attempt to publish began, by the loop's clock
@@ -194,23 +192,8 @@ class Copies:
     # Looking
 
     async def measure(self) -> None:
-        """How far the store is behind; it is a problem when that is more than a few times what it may be."""
-        attached = self.attached
-        if not attached or not attached.is_published:
-            return
-        try:
-            found = await report(attaching.socket_of(self.plan))
-        except AtcError:
-            return  # it is about to be noticed that it is gone
-        assert self.plan.backup
-        copied = [each.replicated_at for each in found if each.txid]
-        self.copied_at = min((each or 0.0 for each in copied), default=0.0)
-        lag = time.time() - self.copied_at
-        if copied and lag > max(_TOLERATED, _TOLERATED_INTERVALS * self.plan.backup.sync):
-            self.problem = f"the store is {lag:.0f} s behind"
-            log.warning("replica.behind tenant=%s seconds=%.0f", self.plan.id, lag)
-        elif self.problem.endswith(" behind"):
-            self.problem = ""
+        """How far the store is behind."""
+        await self.gauge.measure(self.plan, self.attached)
 
     def check_guard(self) -> None:
         """Kill a litestream that lost its hold on a database: its end is noticed, and another one begins."""

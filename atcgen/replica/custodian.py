@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,9 @@ from atcgen.replica.custody import Verdict, follows, judge
 from atcgen.replica.filing import Filing
 from atcgen.replica.lease import Claimant, Holder, Lease, Lost, lease_clock, read_lease
 from atcgen.replica.notes import Notes
+from atcgen.replica.progress import Progress
 from atcgen.replica.renewal import Processes, RanOut, Renewal
-from atcgen.replica.restoring import Moment, Progress, restore_all, restore_moment
+from atcgen.replica.restoring import Moment, restore_all, restore_moment
 from atcgen.replica.site import Site
 from atcgen.system.litestream import NotReplicated
 from atcgen.system.processes import runs
@@ -64,10 +66,14 @@ class Custodian:
     def status(self) -> dict[str, object]:
         """For people: what is known of the copies without asking anybody."""
         attached, problem = self.copies.attached, self.problem or self.copies.problem
+        behind = self.copies.gauge.problem(time.time())
+        restoring = self.progress.look()
         if problem:
             said = f"not copied: {problem}"
-        elif self.progress.is_under_way:
-            said = f"restored: {self.progress.share:.0%}"
+        elif restoring:
+            said = f"restored: {restoring}"
+        elif behind:
+            said = behind
         elif self.holder is None:
             said = "at rest"
         elif attached and attached.is_published:
@@ -81,7 +87,10 @@ class Custodian:
             "copies": said,
             "replica_path": path,
             "epoch": self.holder.lease.epoch if self.holder else 0,
-            "copied_at": self.copies.copied_at,
+            "copied_at": self.copies.gauge.copied_at,
+            "is_behind": bool(behind),
+            "times_behind": self.copies.gauge.times_behind,
+            "restoring": asdict(restoring) if restoring else None,
         }
 
     def is_at_rest_with(self, lease: Lease) -> bool:

@@ -19,7 +19,8 @@ from atcgen.replica.attachment import databases_here
 from atcgen.replica.custodian import Custodian
 from atcgen.replica.deletion import purge
 from atcgen.replica.lease import Lease, read_lease
-from atcgen.replica.restoring import Moment, Progress, restore_moment
+from atcgen.replica.progress import Progress
+from atcgen.replica.restoring import Moment, restore_moment
 from atcgen.replica.site import Vault
 from atcgen.system.sqlite import NotCheckpointed, problem_of, same_pages
 

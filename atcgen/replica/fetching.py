@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from atcgen.compiler.plan import TenantPlan
@@ -18,7 +19,8 @@ from atcgen.replica import files
 from atcgen.replica.attachment import databases_of
 from atcgen.replica.files import Manifest, Version
 from atcgen.replica.lease import Lease
-from atcgen.replica.restoring import Progress, owner_of
+from atcgen.replica.progress import Progress
+from atcgen.replica.restoring import owner_of
 from atcgen.replica.site import Vault
 from atcgen.system.sqlite import COMPANIONS, companion, set_aside
 from atcgen.system.tree import is_empty, move_into
@@ -172,13 +174,13 @@ async def _fetch(vault: Vault, plan: TenantPlan, manifest: Manifest, scratch: Pa
     for name in sorted(manifest.directories):
         (scratch / name).mkdir(parents=True, mode=0o700, exist_ok=True)
     left = iter(_by_blob(manifest).items())
-    progress.total, progress.done = manifest.size, {}
+    progress.begin("files", {name: each.size for name, each in manifest.files.items()})
     try:
         results = await asyncio.gather(
             *(_work(vault, plan, manifest, left, scratch, progress) for _ in range(_AT_ONCE)), return_exceptions=True
         )
     finally:
-        progress.total = 0
+        progress.end()
     problems = [each for each in results if isinstance(each, BaseException)]
     if problems:
         raise problems[0]
@@ -195,6 +197,7 @@ async def _work(
 ) -> None:
     """One of those that share the work, until nothing is left or something is wrong."""
     for blob, (first, *others) in left:
+        progress.follow(first, partial(_size_of, scratch / first))
         try:
             problem = await _problem(vault, plan, blob, scratch / first)
             if problem:
@@ -206,7 +209,14 @@ async def _work(
         for each in others:
             await asyncio.to_thread(shutil.copyfile, scratch / first, scratch / each)
         for each in (first, *others):
-            progress.done[each] = manifest.files[each].size
+            progress.reached(each, manifest.files[each].size)
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 async def _problem(vault: Vault, plan: TenantPlan, blob: str, path: Path) -> str:

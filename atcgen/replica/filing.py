@@ -22,7 +22,7 @@ from atcgen.replica.attachment import databases_of
 from atcgen.replica.fetching import Damaged, Fetched, fetched, prefix_of, roots_of
 from atcgen.replica.files import File, Manifest, Version
 from atcgen.replica.lease import Holder, Lost, lease_clock
-from atcgen.replica.restoring import Progress
+from atcgen.replica.progress import Progress
 from atcgen.replica.site import Site
 from atcgen.system.store import Changed, Entry
 from atcgen.system.tree import Tree, digest_of, look_through

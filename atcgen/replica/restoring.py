@@ -5,40 +5,25 @@ from __future__ import annotations
 import asyncio
 import pwd
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from atcgen.compiler.plan import TenantPlan
-from atcgen.errors import Unavailable
+from atcgen.errors import AtcError, Unavailable
+from atcgen.replica import ltx
 from atcgen.replica.attachment import databases_here, databases_of
-from atcgen.replica.lease import Lease
+from atcgen.replica.lease import Lease, read_lease
+from atcgen.replica.progress import Progress
 from atcgen.replica.site import Vault
 from atcgen.system.litestream import NotReplicated
 from atcgen.system.restore import RestoreError, restore
 from atcgen.system.sqlite import same_pages
+from atcgen.system.store import Entry
 
 _WITHIN = 600.0  # seconds for one database
-
-
-@dataclass
-class Progress:
-    """How far a restore is; `total` is what the store holds of it, which is about what arrives."""
-
-    total: int = 0
-    done: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def is_under_way(self) -> bool:
-        """Has it begun, and not ended?"""
-        return self.total > 0
-
-    @property
-    def share(self) -> float:
-        """From 0 to 1."""
-        return min(1.0, sum(self.done.values()) / self.total) if self.total else 0.0
 
 
 @dataclass(frozen=True)
@@ -62,32 +47,34 @@ async def restore_moment(
     """Restore every database of a moment below a directory: the files. All of them, or none and an `AtcError`."""
     assert plan.backup
     key = plan.backup.key
-    there = await sizes(vault, plan, moment.path)
+    there = await _files(vault, plan, moment.path)
     missing = [each for each in moment.transactions if each not in there]
     if missing or not there:
         raise Unavailable(f"{', '.join(missing) or 'everything'} is missing in {moment.path} of the store")
-    progress.total, progress.done = sum(there.values()), {}
+    progress.begin("databases", {name: sum(each.size for each in files) for name, files in there.items()})
     made: list[Path] = []
 
     async def one(name: str) -> None:
-        async with vault.restores:
+        txid = moment.transactions.get(name)
+        measured = _measured(vault, there[name], txid, lambda size: progress.correct(name, size))
+        async with vault.restores, measured:
             await restore(
                 vault.replica(key, moment.path, name),
                 directory / name,
                 environ=vault.environ,
                 within=_WITHIN,
-                txid=moment.transactions.get(name),
+                txid=txid,
                 timestamp=moment.at,
                 owner=owner_of(plan),
                 mode=0o600 if plan.unix_user else 0o644,
-                progress=lambda size: progress.done.__setitem__(name, size),
+                progress=lambda size: progress.reached(name, size),
             )
         made.append(directory / name)
 
     try:
         results = await asyncio.gather(*(one(each) for each in there), return_exceptions=True)
     finally:
-        progress.total = 0
+        progress.end()
     problems = [each for each in results if isinstance(each, BaseException)]
     if problems:
         for each in made:  # half of them would be neither the truth nor nothing
@@ -116,16 +103,44 @@ async def verify(vault: Vault, plan: TenantPlan, path: str, within: float) -> di
     return found
 
 
-async def sizes(vault: Vault, plan: TenantPlan, path: str) -> dict[str, int]:
-    """Bytes in the store of each database that has anything there."""
+async def stored_sizes(vault: Vault, plan: TenantPlan) -> dict[str, int]:
+    """Bytes in the store, on the path that is the truth, of each database that has anything there."""
+    assert plan.backup
+    lease = await read_lease(vault.store, plan.backup.lease)
+    if lease is None or not lease.path:
+        return {}
+    return {name: sum(each.size for each in files) for name, files in (await _files(vault, plan, lease.path)).items()}
+
+
+async def _files(vault: Vault, plan: TenantPlan, path: str) -> dict[str, list[Entry]]:
+    """What the store has of each database that has anything there."""
     assert plan.backup
     prefix = f"{plan.backup.key}/{path}"
-    entries = await vault.store.entries(prefix)
-    sizes = {
-        name: sum(each.size for each in entries if each.key.startswith(f"{prefix}/{name}/"))
-        for name in databases_of(plan)
+    entries = [each for each in await vault.store.entries(prefix) if each.size]
+    found = {
+        name: [each for each in entries if each.key.startswith(f"{prefix}/{name}/")] for name in databases_of(plan)
     }
-    return {name: size for name, size in sizes.items() if size}
+    return {name: files for name, files in found.items() if files}
+
+
+@asynccontextmanager
+async def _measured(
+    vault: Vault, files: list[Entry], txid: int | None, tell: Callable[[int], None]
+) -> AsyncIterator[None]:
+    """Find out meanwhile how large a database will be: the store holds more of it, or less, and compressed."""
+
+    async def measure() -> None:
+        newest = ltx.newest(files, txid)
+        with suppress(AtcError):  # nothing but what is shown depends on it
+            size = ltx.database_size((newest and await vault.store.get_first(newest.key, ltx.HEADER_SIZE)) or b"")
+            if size:
+                tell(size)
+
+    measuring = asyncio.ensure_future(measure())
+    try:
+        yield
+    finally:
+        measuring.cancel()
 
 
 def owner_of(plan: TenantPlan) -> tuple[int, int] | None:

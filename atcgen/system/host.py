@@ -10,6 +10,7 @@ import resource
 import secrets
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -59,8 +60,10 @@ def gather_host(
         nginx_version=nginx_version() if serving or shutil.which("nginx") else (),
         python=sys.executable,
         litestream=find_litestream() or "litestream",
-        region=region or environ.get("FLY_REGION"),
-        instance=instance or environ.get("FLY_MACHINE_ID"),
+        region=region or environ.get("FLY_REGION") or environ.get("ATC_REGION"),
+        instance=instance or environ.get("FLY_MACHINE_ID") or environ.get("ATC_MACHINE"),
+        resolvers=_resolvers(),
+        authorities=ssl.get_default_verify_paths().cafile or "",
         secret=master_secret(state) if serving else _known_secret(state),
     )
 
@@ -134,6 +137,16 @@ def master_secret(state: Path) -> str:
             os.link(fresh, file)  # whoever is first wins
         fresh.unlink()
         return file.read_text(encoding="ascii")
+
+
+def _resolvers() -> tuple[str, ...]:
+    """The name servers of this machine, as nginx spells them."""
+    try:
+        lines = Path("/etc/resolv.conf").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return ()
+    found = (each.split()[1] for each in lines if each.startswith("nameserver") and len(each.split()) > 1)
+    return tuple(f"[{each}]" if ":" in each else each for each in found if "%" not in each)
 
 
 def _has_ipv6() -> bool:

@@ -85,6 +85,9 @@ class Store(Protocol):
     async def get(self, key: str) -> Found | None:
         """The object; None only where the store has proved that there is none."""
 
+    async def get_first(self, key: str, length: int) -> bytes | None:
+        """The first bytes of an object that is not shorter; None as `get`."""
+
     async def create(self, key: str, body: bytes) -> str:
         """Write an object that must not exist yet, and return its tag; else `Conflict`."""
 
@@ -190,6 +193,12 @@ class BucketStore:
             with self._saying():
                 answer = await obstore.get_async(self._store, _checked(key))
                 return Found(bytes(await answer.bytes_async()), _tag(answer.meta["e_tag"], self._name))
+        except _Absent:
+            return None
+
+    async def get_first(self, key: str, length: int) -> bytes | None:
+        try:
+            return await self._range(_checked(key), 0, length)
         except _Absent:
             return None
 
@@ -396,6 +405,9 @@ class FileStore:
     async def get(self, key: str) -> Found | None:
         return await self._thread(lambda: self._read(_checked(key)))
 
+    async def get_first(self, key: str, length: int) -> bytes | None:
+        return await self._thread(lambda: self._read_first(_checked(key), length))
+
     async def create(self, key: str, body: bytes) -> str:
         return await self._thread(lambda: self._write_if(_checked(key), body, None))
 
@@ -464,6 +476,14 @@ class FileStore:
             self._check_root()
             return None
         return Found(body, f"{hashlib.sha256(body).hexdigest()}-{stat.st_mtime_ns}-{stat.st_ino}")
+
+    def _read_first(self, key: str, length: int) -> bytes | None:
+        try:
+            with open(self._root / key, "rb") as file:
+                return file.read(length)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            self._check_root()
+            return None
 
     def _write_if(self, key: str, body: bytes, tag: str | None) -> str:
         with self._locked():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = ("pydantic", "obstore", "yaml", "rich", "click", "atcgen.replica.custodian")
+HEAVY = ("pydantic", "obstore", "yaml", "rich", "click", "atcgen.replica.custodian", "atcgen.agent.metrics")
 
 
 def test_the_agent_loads_nothing_heavy() -> None:

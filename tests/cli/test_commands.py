@@ -172,6 +172,7 @@ def test_help_lists_every_command_and_none_that_is_internal(atc: Atc) -> None:
         "diff",
         "explain",
         "logs",
+        "metrics",
         "plan",
         "restart",
         "run",
@@ -189,7 +190,7 @@ def test_help_lists_every_command_and_none_that_is_internal(atc: Atc) -> None:
 
 def test_commands_about_a_running_atc_say_that_there_is_none(atc: Atc) -> None:
     """Exit code 3, and how to start it."""
-    for words in (["status"], ["start", "a/x"], ["stop", "a/x"], ["restart", "a/x"], ["logs", "a/x"]):
+    for words in (["status"], ["start", "a/x"], ["stop", "a/x"], ["restart", "a/x"], ["logs", "a/x"], ["metrics"]):
         said = atc(*words)
         assert said.returncode == 3
         assert "start it with: atc run" in said.stderr

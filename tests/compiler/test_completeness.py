@@ -24,13 +24,14 @@ SECTIONS = [
 # Every part of every template is used by this one.
 EVERYTHING = """\
 storage: {replica: file:./copies}
-server: {user: root, cache_size: 1MB, trusted_proxies: [10.0.0.0/8], log_requests: true}
+server: {user: root, metrics: "127.0.0.1:9100", cache_size: 1MB, trusted_proxies: [10.0.0.0/8], log_requests: true}
 app:
   user: root
   start: serve ${socket}
   prepare: migrate
   static: {"": public, assets: assets}
   websocket: cable
+fleet: {steer: true, elsewhere: [{path: "**.pdf", app: print}], app: shows, replay: 1m}
 users:
   a: {tenants: {x: {}, y: {host: y.example}, z: {app: {start: "serve ${port}", cache: all}}}}
   b: {region: bos, tenants: {x: {}, y: {host: away.example}}}

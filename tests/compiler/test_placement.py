@@ -154,7 +154,9 @@ EVERYWHERE = {
     "/sam/local/": "here",
     "/sa/": "here",
     "/up": "200",
-    "/_atc/replay": "404",
+    "/_atc/elsewhere": "404",
+    "/_atc/elsewhere/replay": "404",
+    "/_atc/elsewhere/steered": "404",
     "/_atc/wake": "404",
 }
 

@@ -29,6 +29,7 @@ from atcgen.errors import ApplyError, Rejected, Unavailable
 from atcgen.system.generations import KEPT
 from atcgen.system.logs import NGINX_LOG_LIMIT
 from tests.agent.test_machine_life import EVENTS
+from tests.agent.test_metrics import database, parsed, tenant
 from tests.compiler.compiling import compiled, complaints, machine
 from tests.docs.pages import ROOT, cells
 from tests.docs.transitions import transitions
@@ -218,6 +219,17 @@ def test_access_logs_have_the_fields_that_are_named() -> None:
     assert line
     assert sentence
     assert re.findall(r'"([a-z_]+)":', line[0]) == re.findall(r"`([a-z_]+)`", sentence[1])
+
+
+def test_every_metric_has_a_row() -> None:
+    """And every row is of one."""
+    drill = {"at": 1e9, "problem": ""}
+    restoring = {"done": 1, "wanted": 2}
+    copied = database(lag=1.0, copied_at=1e9)
+    counted = tenant("a/x", wake_seconds=1.0, last_access=1e9, restoring=restoring, databases=[copied])
+    rows = {name for row in cells(OPERATIONS, "Metrics") for name in re.findall(r"`(atc_[a-z_]+)`", row[0])}
+
+    assert rows == {name for name, _ in parsed(counted, drill=drill)}
 
 
 # Dockerfile and atc.service

@@ -14,11 +14,12 @@ from atcgen.cli import main
 from atcgen.compiler.reference import EXAMPLES, configuration_page, diagnostics_page, example_says
 from atcgen.compiler.schema import Level
 from atcgen.diagnostics import MEANINGS, Code
+from simulator.description import read_fleet
 from tests.compiler.compiling import TEMPLATES, complaints
 from tests.compiler.test_completeness import SECTIONS
 from tests.docs.pages import PAGES, ROOT, Block, anchors, atc_commands, blocks, links, shell_lines
 
-_KINDS = {"", "yaml", "yaml fragment", "yaml example", "sh", "text", "ruby"}
+_KINDS = {"", "yaml", "yaml fragment", "yaml example", "yaml fleet", "sh", "text", "ruby"}
 _HARMLESS = {"check", "diff", "explain", "plan", "schema"}
 _TENANTS = """\
 users:
@@ -31,6 +32,12 @@ users:
 def test_a_whole_atc_yml_compiles(block: Block) -> None:
     """Without a word of complaint."""
     assert complaints(block.text) == ()
+
+
+@pytest.mark.parametrize("block", blocks("yaml fleet"), ids=str)
+def test_a_whole_fleet_is_understood(block: Block) -> None:
+    """By the simulator."""
+    assert read_fleet(block.text).machines
 
 
 def test_blocks_are_of_known_kinds() -> None:

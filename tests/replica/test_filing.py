@@ -24,8 +24,8 @@ from atcgen.replica.custodian import Custodian
 from atcgen.replica.files import DAY, Version
 from atcgen.replica.filing import Filing
 from atcgen.replica.lease import Claimant, Holder, Lease
+from atcgen.replica.progress import Progress
 from atcgen.replica.renewal import Processes
-from atcgen.replica.restoring import Progress
 from atcgen.replica.site import Site
 from atcgen.system import tree
 from atcgen.system.store import Entry, Found, Store, StoreError
@@ -58,6 +58,9 @@ class Watched:
 
     async def get(self, key: str) -> Found | None:
         return await self.inner.get(key)
+
+    async def get_first(self, key: str, length: int) -> bytes | None:
+        return await self.inner.get_first(key, length)
 
     async def create(self, key: str, body: bytes) -> str:
         return await self.inner.create(key, body)

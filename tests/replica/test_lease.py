@@ -64,6 +64,9 @@ class Flaky:
             raise StoreError("does not answer")
         return await self.inner.get(key)
 
+    async def get_first(self, key: str, length: int) -> bytes | None:
+        return await self.inner.get_first(key, length)
+
     async def create(self, key: str, body: bytes) -> str:
         if self.meanwhile:
             meanwhile, self.meanwhile = self.meanwhile, None

@@ -162,6 +162,17 @@ def test_more_entries_than_a_page_has(rclone: str) -> None:
     asyncio.run(scenario())
 
 
+def test_the_first_bytes_of_an_object(store: Store) -> None:
+    """No more of it than that; None where there is none."""
+
+    async def scenario() -> None:
+        await store.put("x/a", b"0123456789")
+        assert await store.get_first("x/a", 4) == b"0123"
+        assert await store.get_first("x/b", 4) is None
+
+    asyncio.run(scenario())
+
+
 def test_what_is_deleted_is_gone(store: Store) -> None:
     """What was not there does not matter, nor do none at all."""
 

@@ -87,9 +87,22 @@ def test_after_the_hold_browsers_see_a_waiting_page_and_programs_a_503() -> None
         assert (page.status, plain.status) == (503, 503)
         assert b'http-equiv="refresh"' in page.body
         assert b"<html" not in plain.body
+        assert b"<p>It is starting.</p>" in page.body
+        assert plain.body == b"It is starting. Please ask again.\n"
         assert int(plain.headers["retry-after"]) >= 1
         wait_until(lambda: atc.get("/a/x/")[0] == 200)
         assert atc.starts() == 1
+
+
+def test_a_waiting_page_of_the_owners_may_say_what_goes_on() -> None:
+    """By one variable, wherever it likes."""
+    text = "users: {a: {tenants: {x: {env: {BOOT_SECONDS: '3'}}}}}\n"
+    with running(text, server="hold: 200ms, error_pages: {'503': wait.html}") as atc:
+        (atc.home / "wait.html").write_text('<b>Wait. <!--# echo var="atc_said" --></b>')
+
+        page = atc.ask("/a/x/", headers={"Accept": "text/html"})
+
+        assert (page.status, page.text) == (503, "<b>Wait. It is starting.</b>")
 
 
 def test_a_tenant_that_listens_on_a_port_is_served_like_any_other() -> None:

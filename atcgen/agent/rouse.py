@@ -1,0 +1,56 @@
+"""Wakes other machines for requests that Fly Proxy cannot replay: the private network wakes nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import logging
+from urllib.parse import urlsplit
+
+from atcgen.agent.tasks import Tasks
+from atcgen.compiler.fleet_plan import FleetPlan
+
+log = logging.getLogger("atc.agent")
+
+_STEERING = {"instance": "fly-force-instance-id", "region": "fly-force-region"}
+_PATIENCE = 30.0  # of one question; a machine that has to boot takes a while
+
+
+class Rouser:
+    """Has machines awake, each asked once however many requests wait for it."""
+
+    def __init__(self, fleet: FleetPlan, health: str, tasks: Tasks) -> None:
+        self._fleet, self._health, self._tasks = fleet, health or "/", tasks
+        self._asking: dict[str, asyncio.Task[bool]] = {}
+
+    async def rouse(self, target: str) -> bool:
+        """Is the machine of a target (`instance=…`, `region=…`) awake? Another app is not ours to wake."""
+        key, _, name = target.partition("=")
+        if key not in _STEERING:
+            return True
+        asking = self._asking.get(target)
+        if asking is None:
+            asking = self._asking[target] = self._tasks.start(self._ask(target, {_STEERING[key]: name}))
+            asking.add_done_callback(lambda _: self._asking.pop(target))
+        return await asyncio.shield(asking)  # whoever gives up leaves the others waiting
+
+    async def _ask(self, target: str, headers: dict[str, str]) -> bool:
+        try:
+            status = await asyncio.to_thread(self._get, headers)
+        except (OSError, http.client.HTTPException) as problem:
+            log.warning("rouse.failed target=%s reason=%r", target, str(problem))
+            return False
+        if status >= 500:
+            log.warning("rouse.failed target=%s reason='status %d'", target, status)
+            return False
+        return True
+
+    def _get(self, headers: dict[str, str]) -> int:
+        parts = urlsplit(self._fleet.address)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        connection = kind(parts.hostname or "", parts.port, timeout=_PATIENCE)
+        try:
+            connection.request("GET", self._health, headers=headers)
+            return connection.getresponse().status
+        finally:
+            connection.close()
