@@ -308,12 +308,13 @@ def test_elsewhere_it_ends_when_it_shall_stop() -> None:
 def test_it_never_sleeps_with_a_lease() -> None:
     """Nor with changes that are not in the store, however long it is away."""
     with platform() as fly:
-        settings = Settings(idle="{tenant: 1s, machine: 1s}", environ=fly.environ)
+        settings = Settings(idle="{tenant: 3s, machine: 1s}", environ=fly.environ)
         with world(settings) as made:
             seen: list[bool] = []
             fly.hears = lambda _: seen.append(made.is_released())
             made.a.start().wake()
             made.wait_until_published()
+            assert made.a.add(1)
             with made.outage():
                 wait_until(lambda: made.a.status()["state"] == "stopped", 60)
                 assert is_stable(lambda: not fly.calls, 5)
