@@ -16,6 +16,7 @@ from atcgen.agent.describing import described, status, stored
 from atcgen.agent.http import Answer, Request, as_json
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
+from atcgen.agent.machine_keeper import MachineKeeper
 from atcgen.agent.service import Service
 from atcgen.errors import AtcError
 
@@ -38,11 +39,14 @@ def control_socket(path: str) -> socket.socket:
     return sock
 
 
-async def control(service: Service, applier: Applier, converger: Converger, request: Request) -> Answer:
+async def control(
+    service: Service, applier: Applier, converger: Converger, machine: MachineKeeper, request: Request
+) -> Answer:
     """Answer one question: GET /status, or POST /start, /stop, /restart with the tenant's id as the body."""
     if request.method == "GET" and request.target == "/status":
         await service.measure()
-        return as_json(200, status(service, applier.problem) | {"shared": converger.status()})
+        about = {"shared": converger.status(), "machine": machine.status()}
+        return as_json(200, status(service, applier.problem) | about)
     if request.method == "GET" and request.target == METRICS:
         return metrics(service, applier)
     if request.method == "POST" and request.target == "/look":
@@ -56,6 +60,7 @@ async def control(service: Service, applier: Applier, converger: Converger, requ
     keeper = _keeper(service, name)
     if keeper is None:
         return _nobody(name)
+    await machine.pass_gate()
     await act(service, keeper)
     return as_json(200, described(keeper))
 

@@ -8,8 +8,11 @@ from atcgen.agent.apply import Applier
 from atcgen.agent.control import METRICS, metrics
 from atcgen.agent.converge import Converger
 from atcgen.agent.http import Answer, Request
+from atcgen.agent.machine_keeper import MachineKeeper
 from atcgen.agent.rouse import Rouser
 from atcgen.agent.service import Service
+
+WAKE = "/_atc/wake"  # any other question is only whether the machine may answer
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Door:
     applier: Applier
     converger: Converger
     rouser: Rouser
+    machine: MachineKeeper
 
     async def answer(self, request: Request) -> Answer:
         """One question."""
@@ -30,7 +34,10 @@ class Door:
         target = request.headers.get("x-atc-rouse")
         if target is not None:
             return Answer(204 if await self.rouser.rouse(target) else 403)
-        return await self._wake(request.headers.get("x-atc-tenant", ""))
+        passed = await self.machine.pass_gate()
+        if passed == "starting" or (passed == "again" and request.target == WAKE):
+            return Answer(403, {"X-Atc-Verdict": passed, "X-Atc-Retry-After": "2"})
+        return await self._wake(request.headers.get("x-atc-tenant", "")) if request.target == WAKE else Answer(204)
 
     async def _wake(self, program: str) -> Answer:
         verdict = await self.service.admit(program)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from atcgen.agent import lifecycle as life
+from atcgen.agent.hooks import Hooks
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.tasks import Once
@@ -40,6 +41,7 @@ class Machine:
     releases: Releases
     clock: Callable[[], float]  # seconds, monotonic
     worker_user: str  # whom nginx's workers run as
+    hooks: Hooks
 
 
 async def prepare(keeper: Keeper, machine: Machine) -> life.Event | None:
@@ -98,6 +100,12 @@ async def end_prepare(keeper: Keeper, machine: Machine) -> None:
 async def boot(keeper: Keeper, slot: int, machine: Machine) -> life.Event:
     """Start the process of a slot and wait until it answers."""
     plan = keeper.plan
+    try:
+        problem = await _run_start_hooks(keeper, slot, machine)
+    except _TROUBLE as trouble:
+        problem = f"could not be started: {trouble}"
+    if problem:
+        return life.Faulted(machine.clock(), slot, problem)
     async with _turn(machine, keeper, slot):
         try:
             make_tenant_directories(plan, machine.worker_user)
@@ -113,6 +121,14 @@ async def boot(keeper: Keeper, slot: int, machine: Machine) -> life.Event:
     if keeper.custodian:
         keeper.custodian.protect()  # not earlier: two programs that begin at once keep each other waiting
     return life.Probed(machine.clock(), slot)
+
+
+async def _run_start_hooks(keeper: Keeper, slot: int, machine: Machine) -> str:
+    """Those of a tenant whose process does not boot already, and why one failed."""
+    if slot in keeper.pids or not any(each.event == "start" for each in keeper.plan.hooks):
+        return ""
+    make_tenant_directories(keeper.plan, machine.worker_user)
+    return await machine.hooks.tenant(keeper.plan, "start")
 
 
 @asynccontextmanager

@@ -40,6 +40,8 @@ class Keeper:
         self.pids: dict[int, int] = {}  # slot -> process id
         self.log_begins: dict[int, int] = {}  # slot -> size of its log when it was started
         self.stop_asked: dict[int, float] = {}  # slot -> when its process was told to end, by the loop's clock
+        self.connected: frozenset[str] = frozenset()  # connections to its process at the last look
+        self.is_up = False  # it answered, and has not gone down since
         self.lock = asyncio.Lock()  # held while its program is replaced or removed
         self._changed = asyncio.Event()
 

@@ -10,6 +10,7 @@ import time
 import xmlrpc.client
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from atcgen.agent import lifecycle as life
 from atcgen.agent.execute import explained
@@ -19,7 +20,7 @@ from atcgen.agent.service import Service
 from atcgen.compiler.render import PREPARE_SLOT
 from atcgen.errors import Unavailable
 from atcgen.system.connections import Connections
-from atcgen.system.logs import rotate_nginx_logs
+from atcgen.system.logs import last_admitted, rotate_nginx_logs
 from atcgen.system.processes import lives
 
 log = logging.getLogger("atc.agent")
@@ -148,6 +149,7 @@ def _resume(service: Service, keeper: Keeper, slots: set[int]) -> None:
     if current in slots:
         others = slots - {current}
         keeper.tenant = replace(keeper.tenant, state=State.READY, slot=current, leaving=frozenset(others), since=now)
+        keeper.is_up = True
         for other in others:
             service.tasks.start(service.retire(keeper, other))
     else:
@@ -199,7 +201,17 @@ def stop_idle(service: Service, now: float) -> None:
         return
     connections = Connections()
     for keeper in ready:
-        if connections.to(keeper.address(keeper.tenant.slot)):
+        before, keeper.connected = keeper.connected, connections.which(keeper.address(keeper.tenant.slot))
+        if keeper.connected & before:
             keeper.last_wake = now
-        elif now - max(keeper.last_wake, keeper.last_access()) >= keeper.plan.idle:
+        elif not keeper.connected and now - _last_used(keeper, now) >= keeper.plan.idle:
             service.feed(keeper, life.StopAsked(service.clock()))
+
+
+def _last_used(keeper: Keeper, now: float) -> float:
+    """When somebody used a tenant last. Who was refused for want of a login did not; the log tells, when it matters."""
+    idle, written = keeper.plan.idle, keeper.last_access()
+    if now - keeper.last_wake >= idle > now - written:
+        keeper.last_wake = max(keeper.last_wake, last_admitted(Path(keeper.plan.access_log), keeper.last_wake))
+        return keeper.last_wake
+    return max(keeper.last_wake, written)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from atcgen.agent import execute
 from atcgen.agent import lifecycle as life
 from atcgen.agent.execute import Machine
+from atcgen.agent.hooks import Hooks
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.tasks import Tasks
@@ -61,7 +62,8 @@ class Service:
         self.own_pids: dict[tuple[str, str], int] = {}  # (group, name) of what is not a tenant -> process id
         self.is_ending = False
         boots = asyncio.Semaphore(plan.server.boots)
-        self.machine = Machine(supervisor, boots, Releases(), clock, plan.server.worker_user)
+        self.hooks = Hooks(plan, environ or {})
+        self.machine = Machine(supervisor, boots, Releases(), clock, plan.server.worker_user, self.hooks)
 
     def introduce(self, plan: TenantPlan) -> None:
         """Know a tenant; one that is known already stays as it is."""
@@ -88,10 +90,17 @@ class Service:
             if each.custodian:
                 each.custodian.look_at_the_clock()
 
+    def forgive_the_clock(self) -> None:
+        """A clock that was set may say that nobody used a tenant for hours: what is awake counts as used now."""
+        for each in self.keepers.values():
+            if each.tenant.state in life.AWAKE:
+                each.last_wake = time.time()
+
     def take(self, plan: Plan) -> None:
         """Work by a new plan from now on; tenants take theirs one by one."""
         if plan.server.boots != self.plan.server.boots:
             self.machine = replace(self.machine, boots=asyncio.Semaphore(plan.server.boots))
+        self.hooks.take(plan)
         self.plan = plan
 
     def custodian(self, group: str) -> Custodian | None:
@@ -159,9 +168,22 @@ class Service:
         if keeper.tenant.state is not before.state:
             keeper.tally = keeper.tally.moved(before.state, keeper.tenant.state, self.clock())
             _report(before, keeper.tenant)
+            self._run_hooks(keeper)
         for command in commands:
             self._run(keeper, command)
         self._let_go_if_down(keeper)
+
+    def _run_hooks(self, keeper: Keeper) -> None:
+        """Those of who answers, or does no more, each once; nobody waits for them."""
+        state, event = keeper.tenant.state, ""
+        if state is State.READY and not keeper.is_up:
+            event = "ready"
+        elif state in (State.STOPPED, State.FAILED) and keeper.is_up:
+            event = "stop"
+        if event:
+            keeper.is_up = event == "ready"
+            if any(each.event == event for each in keeper.plan.hooks) and not self.is_ending:
+                self.tasks.start(self.hooks.tenant(keeper.plan, event))
 
     def _let_go_if_down(self, keeper: Keeper) -> None:
         if keeper.custodian and not keeper.pids and keeper.tenant.state in (State.STOPPED, State.FAILED):

@@ -55,8 +55,18 @@ async def shut_down(service: Service) -> None:
             if keeper.custodian and late & set(keeper.pids.values()):
                 keeper.custodian.suspect()
         await _gone(service, tenants, begin + budget)
-    await _settle(copies, begin + budget - service.clock())
+    left = begin + budget - service.clock()
+    await asyncio.gather(_settle(copies, left), _run_stop_hooks(service, left))
     log.info("shutdown.ends seconds=%.2f", service.clock() - begin)
+
+
+async def _run_stop_hooks(service: Service, within: float) -> None:
+    """Those of the tenants that were up, and those of the machine, all at once; what is not done in time is killed."""
+    hooks = service.hooks
+    works = [hooks.tenant(each.plan, "stop") for each in service.keepers.values() if each.is_up]
+    with suppress(TimeoutError):
+        async with asyncio.timeout(max(0.5, within)):
+            await asyncio.gather(*works, hooks.server("stop"))
 
 
 async def _settle(custodians: list[Custodian], within: float) -> None:

@@ -34,7 +34,7 @@ def status(tenant: str | None, file: Path | None, state: Path | None, as_json: b
         click.echo(json.dumps(said, indent=2))
         return
     print_tenants(said["tenants"], lambda each: str(each["id"]))
-    for line in _about_copies(said):
+    for line in (*_about_copies(said), about_sleep(said["machine"])):
         click.echo(line)
     for line in _about_editions(said["shared"] or {}):
         click.echo(line)
@@ -73,6 +73,17 @@ def _about_editions(shared: dict[str, Any]) -> Iterator[str]:
         yield f"edition {shared['refused']} is not run: {shared['why']}"
     if shared.get("problem"):
         yield f"there may be a newer edition of atc.yml: {shared['problem']}"
+
+
+def about_sleep(machine: dict[str, Any]) -> str:
+    """Whether the machine goes to sleep, and when, or why not; in one line."""
+    verb = {"suspend": "is suspended", "stop": "is stopped", "end": "ends"}.get(machine["then"], "sleeps")
+    problem = f"; the last attempt failed: {machine['problem'].partition(chr(10))[0]}" if machine["problem"] else ""
+    if machine["why_not"]:
+        return f"machine: {machine['state']}, stays up: {machine['why_not']}{problem}"
+    if machine["sleeps_in"] is None:
+        return f"machine: {machine['state']}{problem}"
+    return f"machine: {machine['state']}, {verb} in {machine['sleeps_in']:.0f}s{problem}"
 
 
 def print_tenants(tenants: list[dict[str, Any]], name: Callable[[dict[str, Any]], str]) -> None:

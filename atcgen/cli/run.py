@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import xmlrpc.client
@@ -14,10 +15,12 @@ from atcgen.cli.control import NOT_COPIED
 from atcgen.cli.following import newest
 from atcgen.cli.source import compile_file, file_options, find_file, state_directory
 from atcgen.compiler import Compiled
+from atcgen.compiler.plan import Plan
 from atcgen.errors import AtcError, Unavailable
 from atcgen.system import nginx
 from atcgen.system.directories import make_state_directories
 from atcgen.system.generations import activate, prune, store
+from atcgen.system.hooks import Surroundings, inherited, run_hooks
 from atcgen.system.listen import address_problem
 from atcgen.system.supervisor import Supervisor
 
@@ -50,16 +53,29 @@ def command(
     if problem:
         raise Unavailable(problem, hint="server.http_port or HTTP_PORT says which port, server.bind which address")
     make_state_directories(plan)
+    _run_start_hooks(plan)
     generation = store(home, compiled.files, plan.owners())
     nginx.test(generation.path / "nginx/nginx.conf", plan.server, Path(plan.paths.logs, "nginx.error.log"))
     activate(home, generation)
     prune(home)
     Path(plan.paths.control_socket).unlink(missing_ok=True)  # whoever answers there is not ours
+    Path(plan.paths.asleep).unlink(missing_ok=True)  # what was asleep, or about to be, has ended
     _start_console(home)
     os.execv(
         sys.executable,
         [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(home / "current/supervisor/supervisord.conf")],
     )
+
+
+def _run_start_hooks(plan: Plan) -> None:
+    """What has to be done before anything listens; raises `Unavailable` when a hook fails."""
+    hooks = [each for each in plan.hooks if each.event == "start"]
+    if hooks:
+        log = Path(plan.paths.logs, "hooks/_server.start.log")
+        around = Surroundings(inherited(os.environ) | {"ATC_EVENT": "server.start"}, plan.base, log)
+        problem = asyncio.run(run_hooks(hooks, around, asyncio.Semaphore(plan.hooks_at_once)))
+        if problem:
+            raise Unavailable(problem, hint=f"what it said is in {log}")
 
 
 def _file(file: Path | None, words: tuple[str, ...]) -> Path:

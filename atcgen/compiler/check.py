@@ -130,7 +130,7 @@ def _variables(document: Document, host: Host) -> Iterator[Diagnostic]:
         if known is not None:
             yield from _unknown(document, path, text, host, known)
             yield from _unclosed(document, path, text)
-        if _in_app(path)[:1] in (("start",), ("prepare",)):
+        if _in_app(path)[:1] in (("start",), ("prepare",)) or path[:1] == ("hooks",):
             try:
                 shlex.split(text)
             except ValueError as problem:
@@ -158,9 +158,13 @@ def _known(path: Path) -> list[str] | None:
         return list(interpolate.VARIABLES)
     if app[:1] in (("prepare",), ("release",)):
         return [each for each in interpolate.VARIABLES if each != "socket"]
+    if path[:2] == ("hooks", "tenant"):
+        return [each for each in interpolate.VARIABLES if each != "socket"]
     is_page = path[:2] in (("server", "error_pages"), ("server", "bad_gateway_page"))
     is_shared = path == ("fleet", "config")
-    if is_page or is_shared or _is_of_store(path) or _is_of_fleet(path) or app[:1] in (("root",), ("static",)):
+    is_hook = path[:2] == ("hooks", "server")
+    is_app = app[:1] in (("root",), ("static",))
+    if is_page or is_shared or is_hook or is_app or _is_of_store(path) or _is_of_fleet(path):
         return []
     return None
 

@@ -17,7 +17,6 @@ from atcgen.diagnostics import Code, Diagnostic, Position, Severity, closest
 
 # Keys that older programs read from the environment; the others are atc's own and are written in the file.
 OVERRIDABLE = (
-    "bind",
     "target_port",
     "cache_size",
     "max_cache_item_size",
@@ -39,7 +38,14 @@ OVERRIDABLE = (
 _ENCRYPTS = ("TLS_DOMAIN", "TLS_LOCAL")
 _PREFIX = "THRUSTER_"
 _INTEGER = re.compile(r"-?[0-9]{1,30}")
+# Machines that share a file may have addresses of their own.
+_OWN_NAMES: Mapping[str, tuple[str, ...]] = {"bind": ("ATC_BIND",)}
 _BOOLEANS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False, "": False}
+
+
+def variables() -> dict[str, tuple[str, ...]]:
+    """The variables that override each key; the first that is set wins."""
+    return {**{key: (f"{_PREFIX}{key.upper()}", key.upper()) for key in OVERRIDABLE}, **_OWN_NAMES}
 
 
 def override_server(server: Server, environ: Mapping[str, str]) -> tuple[Server, list[Diagnostic]]:
@@ -50,8 +56,8 @@ def override_server(server: Server, environ: Mapping[str, str]) -> tuple[Server,
     """
     problems: list[Diagnostic] = []
     values: dict[str, Any] = {key: getattr(server, key) for key in server.model_fields_set}
-    for key in OVERRIDABLE:
-        name = next((each for each in (f"{_PREFIX}{key.upper()}", key.upper()) if each in environ), None)
+    for key, names in variables().items():
+        name = next((each for each in names if each in environ), None)
         if name is None:
             continue
         value = _typed(key, environ[name])
@@ -61,7 +67,7 @@ def override_server(server: Server, environ: Mapping[str, str]) -> tuple[Server,
             error = rejected.errors()[0]
             said = f"{environ[name]!r} {must(error)}"
             hint = closest(environ[name], choices(error))
-            severity = Severity.ERROR if name.startswith(_PREFIX) else Severity.WARNING
+            severity = Severity.ERROR if name.startswith((_PREFIX, "ATC_")) else Severity.WARNING
             problems.append(Diagnostic(Position(f"${name}", 1, 1), said, code(error), severity, hint))
         else:
             values[key] = value

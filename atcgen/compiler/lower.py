@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TypeVar, cast
 
 from atcgen.compiler.claims import spellings
+from atcgen.compiler.commands import command_text, hook_plans
 from atcgen.compiler.fleet import by_host, fleet_plan, shared_secret
 from atcgen.compiler.fleet_plan import Remote, RemotePrefix, Replay
 from atcgen.compiler.names import program_name
@@ -19,11 +20,11 @@ from atcgen.compiler.plan import Host, Plan
 from atcgen.compiler.routes import infer
 from atcgen.compiler.schema import App, Backup, Config, Idle, Route, Tenant, User
 from atcgen.compiler.section import Section
-from atcgen.compiler.serving import server_plan
+from atcgen.compiler.serving import server_plan, sleep_plan
 from atcgen.compiler.shared import shared_plan
 from atcgen.compiler.source import Document, Path
 from atcgen.compiler.storage import store_plan
-from atcgen.compiler.tenancy import Wanted, command_text, tenant_plan
+from atcgen.compiler.tenancy import Wanted, tenant_plan
 from atcgen.diagnostics import Position
 
 _T = TypeVar("_T", bound=Section)
@@ -67,6 +68,9 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
         server=server_plan(config, host, names, len(remotes)),
         store=store,
         shared=shared_plan(config, host),
+        sleep=sleep_plan(config, host),
+        hooks=hook_plans(config.hooks.server, {}, host),
+        hooks_at_once=config.hooks.at_once,
         fleet=fleet_plan(config, document, host, uncached),
         python=host.python,
         litestream=host.litestream,

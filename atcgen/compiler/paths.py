@@ -26,6 +26,9 @@ def state_paths(state: str) -> Paths:
         supervisor_socket=f"{run}/supervisor.sock",
         supervisor_pid=f"{run}/supervisor.pid",
         drill=f"{state}/drill.json",
+        began=f"{run}/began",
+        asleep=f"{run}/asleep",
+        again=f"{run}/again.sock",
     )
 
 

@@ -45,6 +45,7 @@ class Host:
     ports: Mapping[str, int] = field(default_factory=dict)  # tenant id -> port it was given before
     ports_taken: frozenset[int] = frozenset()  # ports that others listen on
     beside: Mapping[str, str] = field(default_factory=dict, repr=False)  # texts of other files there, such as fly.toml
+    fly_api: str = ""  # the socket by which a machine of Fly.io is suspended; '' on any other
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,26 @@ class SharedPlan:
 
 
 @dataclass(frozen=True)
+class HookPlan:
+    """A command that runs at an event."""
+
+    event: str  # start, ready, idle, resume, stop
+    run: tuple[str, ...]  # words
+    timeout: float
+    retry: int
+
+
+@dataclass(frozen=True)
+class SleepPlan:
+    """When the machine goes to sleep, and how."""
+
+    after: float
+    then: str  # suspend, stop, nothing
+    api: str  # the socket to ask, '' for none
+    machine: str  # the URL path of this machine there
+
+
+@dataclass(frozen=True)
 class BackupPlan:
     """How the databases of one tenant are copied."""
 
@@ -136,6 +157,7 @@ class TenantPlan:
     env: tuple[tuple[str, str], ...] = field(repr=False)
     start: tuple[str, ...]  # words; SOCKET_MARK stands for the socket
     prepare: tuple[str, ...]
+    hooks: tuple[HookPlan, ...]
     release: str
     health: str  # the URL path to ask, with the prefix
     health_declared: bool  # False: any answer below 500 will do
@@ -237,6 +259,9 @@ class Paths:
     supervisor_socket: str
     supervisor_pid: str
     drill: str  # how the last restore on trial went
+    began: str  # which start of atc has run its hooks
+    asleep: str  # a file: while it exists, whatever nginx would answer itself asks the agent first
+    again: str  # where nginx hears a request that it heard before, once the agent has said that it may
 
 
 @dataclass(frozen=True)
@@ -254,6 +279,9 @@ class Plan:
     server: ServerPlan
     store: StorePlan
     shared: SharedPlan
+    sleep: SleepPlan
+    hooks: tuple[HookPlan, ...]
+    hooks_at_once: int
     fleet: FleetPlan
     python: str
     litestream: str
@@ -289,6 +317,10 @@ def _shared(data: dict[str, Any]) -> SharedPlan:
     return SharedPlan(**{**data, "hosts": hosts, "variables": tuple(data["variables"])})
 
 
+def _hooks(data: list[dict[str, Any]]) -> tuple[HookPlan, ...]:
+    return tuple(HookPlan(**{**each, "run": tuple(each["run"])}) for each in data)
+
+
 def load(text: str) -> Plan:
     """Read back what `Plan.to_json` wrote."""
     data: dict[str, Any] = json.loads(text)
@@ -298,7 +330,7 @@ def load(text: str) -> Plan:
         lists = {key: tuple(value) for key, value in each.items() if isinstance(value, list)}
         lists["env"] = tuple((name, value) for name, value in each["env"])
         lists |= {key: tuple(_static(one) for one in each[key]) for key in statics}
-        backup = {"backup": each["backup"] and BackupPlan(**each["backup"])}
+        backup = {"backup": each["backup"] and BackupPlan(**each["backup"]), "hooks": _hooks(each["hooks"])}
         return TenantPlan(**(each | lists | backup))
 
     server = data["server"]
@@ -311,6 +343,8 @@ def load(text: str) -> Plan:
             "server": ServerPlan(**server),
             "store": StorePlan(**data["store"]),
             "shared": _shared(data["shared"]),
+            "sleep": SleepPlan(**data["sleep"]),
+            "hooks": _hooks(data["hooks"]),
             "fleet": load_fleet(data["fleet"]),
             "tenants": tuple(tenant(each) for each in data["tenants"]),
             "remotes": tuple(Remote(**each) for each in data["remotes"]),

@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from atcgen.compiler import compile_text, fleet_schema, interpolate, schema, values
-from atcgen.compiler.environment import OVERRIDABLE
+from atcgen.compiler import compile_text, fleet_schema, hooks_schema, interpolate, schema, values
+from atcgen.compiler.environment import variables
 from atcgen.compiler.plan import Host
 from atcgen.compiler.render import Templates
 from atcgen.compiler.sentences import must
@@ -28,11 +28,17 @@ _SECTIONS: Mapping[str, tuple[type[BaseModel], str]] = {
     "server": (schema.Server, "`server`"),
     "app": (schema.App, "`app`, `users.*.app`, `users.*.tenants.*.app`, `routes[].app`"),
     "static": (schema.StaticDirectory, "`static` of every `app`, by path; the directory alone is short for `dir`"),
-    "idle": (schema.Idle, "`idle`, `users.*.idle`, `users.*.tenants.*.idle`, `routes[].idle`"),
+    "idle": (schema.MachineWide, "`idle`; a duration alone is short for `tenant`"),
+    "machine": (schema.MachineIdle, "`idle.machine`; a duration alone is short for `after`"),
+    "idle of tenants": (schema.Idle, "`users.*.idle`, `users.*.tenants.*.idle`, `routes[].idle`"),
     "storage": (schema.Storage, "`storage`"),
     "backup": (schema.Backup, "`backup`, `users.*.backup`, `users.*.tenants.*.backup`, `routes[].backup`"),
+    "hooks": (hooks_schema.Hooks, "`hooks`"),
+    "hooks of the server": (hooks_schema.ServerHooks, "`hooks.server`"),
+    "hooks of tenants": (hooks_schema.TenantHooks, "`hooks.tenant`"),
+    "hook": (hooks_schema.Hook, "`hooks.server.*[]`, `hooks.tenant.*[]`; the command alone is short for `run`"),
     "fleet": (fleet_schema.Fleet, "`fleet`"),
-    "machine": (fleet_schema.Machine, "`fleet.machine` and `users.*.machine`; a word alone is short for `size`"),
+    "fleet machine": (fleet_schema.Machine, "`fleet.machine` and `users.*.machine`; a word alone is short for `size`"),
     "replay": (fleet_schema.Replaying, "`fleet.replay`; a duration alone is short for `cache`"),
     "elsewhere": (fleet_schema.Elsewhere, "`fleet.elsewhere[]`"),
     "hosts": (fleet_schema.Host, "`fleet.hosts.*`; the address alone is short for `url`"),
@@ -262,8 +268,8 @@ def _must(kind: Any) -> str:
 def _variables() -> Iterator[str]:
     yield "## Variables"
     yield ""
-    yield "They may stand in `start`, `prepare`, `release` and the values of `env`. `$${` is a literal `${`."
-    yield "In `start` and `prepare` a value is always one word and is never run, also where a shell reads the command;"
+    yield "They may stand in `start`, `prepare`, `release`, the hooks of tenants and the values of `env`. `$${` is a"
+    yield "literal `${`. In commands a value is always one word and is never run, also where a shell reads the command;"
     yield "a shell does when the command holds what only a shell understands, such as `&&`, `|`, `*` or `$HOME`."
     yield ""
     yield "| variable | value |"
@@ -272,8 +278,8 @@ def _variables() -> Iterator[str]:
         yield f"| `${{{name}}}` | {_cell(meaning)} |"
     yield "| `${ENV:NAME}` | the environment variable NAME of atc itself |"
     yield ""
-    yield "In `root`, `static`, `volume`, `image`, `fleet.secret`, `bad_gateway_page` and `error_pages` there is"
-    yield "`${ENV:NAME}` alone."
+    yield "In `root`, `static`, `volume`, `image`, `fleet.secret`, `bad_gateway_page`, `error_pages` and the hooks of"
+    yield "the server there is `${ENV:NAME}` alone."
     yield ""
 
 
@@ -284,8 +290,8 @@ def _overrides() -> Iterator[str]:
     yield ""
     yield "| key | variables |"
     yield "|---|---|"
-    for key in OVERRIDABLE:
-        yield f"| `{key}` | `THRUSTER_{key.upper()}`, `{key.upper()}` |"
+    for key, names in variables().items():
+        yield f"| `{key}` | {', '.join(f'`{each}`' for each in names)} |"
     yield ""
 
 

@@ -131,6 +131,7 @@ def _nginx(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "other_log": f"{paths.logs}/access/_other.log",
         "agent_upstream": f"unix:{paths.agent_socket}",
         "status_listen": f"unix:{paths.nginx_status}",
+        "again_listen": f"unix:{paths.again}",
         "comment": _comment,
         "map_key": lambda key: _Spelt(nginx_word("\\" + key)),
         "spelt": _Spelt,

@@ -94,6 +94,12 @@ def _commands(document: Document, config: Config) -> Iterator[Diagnostic]:
                 yield Diagnostic(where, f"{key} must be one line", Code.BAD_VALUE, hint="put a script in a file")
             if text and not text.strip():
                 yield Diagnostic(where, f"{key} must be a command", Code.BAD_VALUE)
+    for level in ("server", "tenant"):
+        for event, hooks in getattr(config.hooks, level):
+            for index, hook in enumerate(hooks):
+                if not hook.run.strip():
+                    where = document.value_at(("hooks", level, event, index))
+                    yield Diagnostic(where, f"hooks.{level}.{event}: must be a command", Code.BAD_VALUE)
 
 
 def _unix_users(document: Document, config: Config, host: Host) -> Iterator[Diagnostic]:

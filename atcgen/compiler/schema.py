@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from atcgen.compiler.fleet_schema import Fleet, Machine
+from atcgen.compiler.hooks_schema import Hooks
 from atcgen.compiler.section import Section, Short
 from atcgen.compiler.values import (
     Address,
@@ -186,6 +187,27 @@ class Idle(Section):
     )
 
 
+class MachineIdle(Section):
+    """When the machine goes to sleep, which it does once all its tenants are asleep."""
+
+    after: Duration = Field(
+        300, ge=1, le=30 * DAY, description="How long nobody may have used the machine: no tenant, no connection."
+    )
+    then: Literal["suspend", "stop", "nothing"] = Field(
+        "suspend",
+        description="What it does: `suspend`, on Fly.io, and nothing elsewhere; `stop`, for which atc ends with exit "
+        "status 0 where no platform can be asked; `nothing`.",
+    )
+
+
+class MachineWide(Idle):
+    """The same at the top, where it is also said of the machine."""
+
+    machine: Annotated[MachineIdle, Short("after")] = Field(
+        default_factory=MachineIdle, description="When the machine goes to sleep."
+    )
+
+
 class Storage(Section):
     """Where tenants keep their data."""
 
@@ -297,11 +319,16 @@ class Config(Section):
 
     server: Annotated[Server, Short()] = Field(default_factory=Server, description="The listener.")
     app: AppLevel = Field(default_factory=App, description="The application.")
-    idle: IdleLevel = Field(default_factory=Idle, description="When tenants go to sleep.")
+    idle: Annotated[MachineWide, Short("tenant")] = Field(
+        default_factory=MachineWide, description="When tenants and the machine go to sleep."
+    )
     storage: Annotated[Storage, Short()] = Field(default_factory=Storage, description="Where data is kept.")
     backup: BackupLevel = Field(default_factory=Backup, description="How databases are copied to the replica.")
     pin: bool = Field(False, description="Keep every tenant up.")
     start: Start = Field("demand", description="`eager` starts every tenant when atc starts.")
+    hooks: Annotated[Hooks, Short()] = Field(
+        default_factory=Hooks, description="Commands that run when something happens."
+    )
     fleet: Annotated[Fleet, Short()] = Field(
         default_factory=Fleet, description="The machines, and how requests find them."
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from atcgen.compiler import interpolate
 from atcgen.compiler.paths import absolute
-from atcgen.compiler.plan import Host, Page, ServerPlan
+from atcgen.compiler.plan import Host, Page, ServerPlan, SleepPlan
 from atcgen.compiler.sayable import app_levels
 from atcgen.compiler.schema import Config, Server
 
@@ -70,6 +70,14 @@ def server_plan(config: Config, host: Host, tenants: Sequence[str], remotes: int
         hash_bucket_size=128 if longest < 100 else 1024,
         hash_max_size=max(2048, 2 * (remotes + len(config.users))),
     )
+
+
+def sleep_plan(config: Config, host: Host) -> SleepPlan:
+    """When the machine goes to sleep: it is suspended only where a platform can be asked for that."""
+    machine = config.idle.machine
+    then = "nothing" if machine.then == "suspend" and not host.fly_api else machine.then
+    app, name = (host.environ.get(each, "") for each in ("FLY_APP_NAME", "FLY_MACHINE_ID"))
+    return SleepPlan(machine.after, then, host.fly_api, f"/v1/apps/{app}/machines/{name}" if host.fly_api else "")
 
 
 def _worker_user(config: Config, host: Host) -> str:

@@ -6,11 +6,11 @@ import hashlib
 import hmac
 import os.path
 import re
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from atcgen.compiler import interpolate
+from atcgen.compiler.commands import command_words, hook_plans
 from atcgen.compiler.names import socket_directory
 from atcgen.compiler.paths import absolute
 from atcgen.compiler.plan import Host, Paths, StaticPlan, StorePlan, TenantPlan
@@ -19,8 +19,6 @@ from atcgen.compiler.shared import shared_plan
 from atcgen.compiler.storage import backup_plan
 from atcgen.diagnostics import Position
 
-# What a command may hold only if a shell reads it; `${...}` of ours is taken out before.
-_SHELL = re.compile(r"[|&;<>()$`*?\[\]#~{}!\n]|(^|\s)[A-Za-z_][A-Za-z0-9_]*=")
 _DEFAULT_START = "bin/rails server"  # what the predecessor ran when it was told nothing
 _DEFAULT_PREPARE = "bin/rails db:prepare"
 
@@ -89,8 +87,9 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
         backup=backup_plan(wanted.program, wanted.backup, paths) if store.url else None,
         root=root,
         env=_environment(wanted, values, port, databases[0], host),
-        start=_words(start, values, host),
-        prepare=_words(prepare, values, host),
+        start=command_words(start, values, host),
+        prepare=command_words(prepare, values, host),
+        hooks=hook_plans(config.hooks.tenant, values, host),
         release=interpolate.expand(app.release, values, host.environ),
         health=wanted.path + (app.health or "/"),
         health_declared=bool(app.health),
@@ -162,26 +161,6 @@ def _database_url(given: str, name: str, database: str) -> str:
     """The machine's DATABASE_URL with its file name replaced, as the predecessor did; else the tenant's own file."""
     head, slash, _ = given.rpartition("/")
     return f"{head}/{name}.sqlite3" if slash else f"sqlite3:{database}"
-
-
-def command_text(words: tuple[str, ...]) -> str:
-    """The words of a command line as atc.yml would have them: `${port}` is ours, any other `${` is meant as it is."""
-
-    def escaped(found: re.Match[str]) -> str:
-        return found[0] if found[1] in interpolate.VARIABLES else "$" + found[0]
-
-    return re.sub(r"\$\{([^}]*)", escaped, shlex.join(words))
-
-
-def _words(command: str, values: Mapping[str, str], host: Host) -> tuple[str, ...]:
-    """A command as words: its own where no shell is needed, else a shell's with the command as one of them."""
-    if not command.strip():
-        return ()
-    bare = re.sub(r"\$\{[^}]*\}", "", command)
-    if _SHELL.search(bare):
-        text, parameters = interpolate.expand_for_shell(command, values, host.environ)
-        return ("/bin/sh", "-c", text, "sh", *parameters) if parameters else ("/bin/sh", "-c", text)
-    return tuple(interpolate.expand(each, values, host.environ) for each in shlex.split(command))
 
 
 def _cache_zone(app: App, config: Config) -> str:

@@ -98,6 +98,12 @@ class Custodian:
         marker = self._notes.marker()
         return self.holder is None and marker is not None and marker.clean and marker.epoch == lease.epoch
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Does it hold no lease, and has it nothing to do?"""
+        is_settling = self._settling is not None and not self._settling.done()
+        return self.holder is None and not self._owes and not self._claims and not is_settling
+
     def take(self, plan: TenantPlan) -> None:
         """Work by a new plan from the next start on."""
         assert plan.backup

@@ -9,7 +9,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -52,8 +52,14 @@ class Drill:
         file.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
-async def keep_drilling(vault: Vault, custodians: Callable[[], Sequence[Custodian]], file: Path, scratch: Path) -> None:
-    """Restore a tenant that is chosen by lot every so often, and write down how it went."""
+async def keep_drilling(
+    vault: Vault,
+    custodians: Callable[[], Sequence[Custodian]],
+    file: Path,
+    scratch: Path,
+    at_work: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> None:
+    """Restore a tenant that is chosen by lot every so often, and write down how it went; `at_work` while it does."""
     begun = time.time()
     while vault.plan.drill:
         await asyncio.sleep(_LOOK_EVERY)
@@ -61,9 +67,10 @@ async def keep_drilling(vault: Vault, custodians: Callable[[], Sequence[Custodia
         due = last.at + vault.plan.drill if last else begun + _AFTER_A_START
         known = custodians()
         if time.time() >= due and known:
-            with suppress(AtcError):  # it is tried again the next time
-                await purge(vault, time.time())
-            await drill(vault, random.choice(known), file, scratch)
+            with at_work():
+                with suppress(AtcError):  # it is tried again the next time
+                    await purge(vault, time.time())
+                await drill(vault, random.choice(known), file, scratch)
 
 
 async def drill(vault: Vault, custodian: Custodian, file: Path, scratch: Path) -> Drill:

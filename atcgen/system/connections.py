@@ -12,6 +12,7 @@ from atcgen.system.probe import Address
 _CONNECTED_UNIX = "03"
 _ESTABLISHED_TCP = "01"
 _LISTENING_TCP = "0A"
+_OPEN_TCP = frozenset({_ESTABLISHED_TCP, "08"})  # the second is of a client that has nothing more to say, and listens
 
 
 def unix_connections(table: str) -> Counter[str]:
@@ -41,6 +42,16 @@ def listening_ports(tables: Iterable[str]) -> frozenset[int]:
     return frozenset(int(fields[1].rsplit(":", 1)[1], 16) for fields in rows if fields[3] == _LISTENING_TCP)
 
 
+def tcp_visitors(tables: Iterable[str], ports: frozenset[int]) -> frozenset[str]:
+    """Who is connected to one of these ports, each by both ends, from the texts of /proc/net/tcp and tcp6."""
+    rows = [line.split() for table in tables for line in table.splitlines()[1:]]
+    return frozenset(
+        f"{fields[1]} {fields[2]}"
+        for fields in rows
+        if fields[3] in _OPEN_TCP and int(fields[1].rsplit(":", 1)[1], 16) in ports
+    )
+
+
 class Connections:
     """The connections of this machine at the moment that each table is first asked for.
 
@@ -48,13 +59,36 @@ class Connections:
     """
 
     @cached_property
+    def _unix(self) -> str:
+        return Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace")
+
+    @cached_property
     def _by_path(self) -> Counter[str]:
-        return unix_connections(Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace"))
+        return unix_connections(self._unix)
+
+    def which(self, address: Address) -> frozenset[str]:
+        """Which ones are open to an address: each has a name of its own as long as it is."""
+        if address.port:
+            return self.visitors(frozenset({address.port}))
+        if not self._by_path[address.socket]:
+            return frozenset()
+        rows = (line.split(maxsplit=7) for line in self._unix.splitlines()[1:])
+        return frozenset(
+            row[6] for row in rows if len(row) == 8 and (row[5], row[7]) == (_CONNECTED_UNIX, address.socket)
+        )
 
     @cached_property
     def _by_port(self) -> Counter[int]:
+        return tcp_connections(self._tables)
+
+    @cached_property
+    def _tables(self) -> list[str]:
         tables = [Path(f"/proc/net/{name}") for name in ("tcp", "tcp6")]
-        return tcp_connections(each.read_text(encoding="ascii") for each in tables if each.exists())
+        return [each.read_text(encoding="ascii") for each in tables if each.exists()]
+
+    def visitors(self, ports: frozenset[int]) -> frozenset[str]:
+        """Who is connected to one of these ports."""
+        return tcp_visitors(self._tables, ports)
 
     def to(self, address: Address) -> int:
         """How many are open to an address.

@@ -20,6 +20,7 @@ from typing import Any
 
 from atcgen.compiler.plan import BESIDE, Host
 from atcgen.errors import Unavailable
+from atcgen.system import fly_api
 from atcgen.system.connections import listening_ports
 from atcgen.system.processes import can_prefer
 
@@ -46,6 +47,7 @@ def gather_host(
         has_file=has_file,
         is_directory=os.path.isdir,
         serving=serving,
+        fly_api=fly_api.socket_of(environ),
         ports=_ports(state),
         ports_taken=_listening(),
         beside=_beside(base),

@@ -31,6 +31,13 @@ def runs(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
+def started(pid: int) -> str:
+    """What names a process among all of this boot of the system: its id may be given again."""
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return f"{boot} {pid} {stat.rpartition(')')[2].split()[19]}"
+
+
 def can_prefer() -> bool:
     """May processes be put behind all others here, and taken back? Containers often lack the capability for that."""
     found = re.search(r"^CapEff:\s*([0-9a-f]+)$", Path("/proc/self/status").read_text(encoding="ascii"), re.MULTILINE)
@@ -47,6 +54,16 @@ def treat_as_others(pid: int) -> None:
                 os.sched_setscheduler(each, os.SCHED_OTHER, os.sched_param(0))
         if not behind:
             return
+
+
+def below(pid: int) -> list[int]:
+    """All that descend from a process now."""
+    found: list[int] = []
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            for child in map(int, file.read_text(encoding="ascii").split()):
+                found += [child, *below(child)]
+    return found
 
 
 def _is_behind(thread: int) -> bool:

@@ -8,7 +8,7 @@ import jinja2
 import pytest
 from pydantic import BaseModel
 
-from atcgen.compiler import fleet_schema, interpolate, schema
+from atcgen.compiler import fleet_schema, hooks_schema, interpolate, schema
 from atcgen.compiler.check import section_at
 from atcgen.compiler.plan import Plan
 from atcgen.compiler.render import render
@@ -17,7 +17,7 @@ from tests.compiler.compiling import TEMPLATES, compiled, machine
 
 SECTIONS = [
     each
-    for module in (schema, fleet_schema)
+    for module in (schema, fleet_schema, hooks_schema)
     for each in vars(module).values()
     if isinstance(each, type) and issubclass(each, Section) and each.__module__ == module.__name__
 ]

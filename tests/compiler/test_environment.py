@@ -47,6 +47,12 @@ def test_a_variable_overrides_its_key(key: str, prefix: str) -> None:
     assert not problems
 
 
+def test_machines_have_addresses_of_their_own() -> None:
+    """`BIND` alone is for other programs."""
+    assert override_server(Server(), {"ATC_BIND": "127.0.0.2"})[0].bind == "127.0.0.2"
+    assert override_server(Server(), {"ATC_BIND": "here"})[1][0].severity == "error"
+
+
 def test_an_empty_boolean_is_false() -> None:
     """`DEBUG=` is how people switch something off."""
     assert override_server(Server(debug=True), {"DEBUG": ""})[0].debug is False

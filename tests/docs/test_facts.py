@@ -13,7 +13,10 @@ from typing import Any
 import click
 import pytest
 
+from atcgen.agent import machine_life
 from atcgen.agent.lifecycle import CRASHES_FORGIVEN, LONGEST_BACKOFF, State, backoff
+from atcgen.agent.machine_life import Machine
+from atcgen.agent.resting import LONG
 from atcgen.agent.watch import SETTLE
 from atcgen.cli import main
 from atcgen.compiler.changes import changes
@@ -25,6 +28,7 @@ from atcgen.diagnostics import Code
 from atcgen.errors import ApplyError, Rejected, Unavailable
 from atcgen.system.generations import KEPT
 from atcgen.system.logs import NGINX_LOG_LIMIT
+from tests.agent.test_machine_life import EVENTS
 from tests.agent.test_metrics import database, parsed, tenant
 from tests.compiler.compiling import compiled, complaints, machine
 from tests.docs.pages import ROOT, cells
@@ -50,6 +54,18 @@ def test_the_table_of_states_is_the_lifecycle() -> None:
 
     assert set(rows) == set(State)
     assert said == transitions()
+
+
+def test_the_table_of_the_machine_is_its_life() -> None:
+    """The same for the machine."""
+    rows = {row[0].strip("`"): row[2] for row in cells(ARCHITECTURE, "The life of the machine")}
+    said = {(state, each) for state, text in rows.items() for each in re.findall(r"`([a-z]+)`", text)}
+    flags = [(wanted, stale) for wanted in (False, True) for stale in (False, True)]
+    machines = [Machine(state=each, is_wanted=a, is_stale=b) for each in machine_life.State for a, b in flags]
+    after = {(each.state, machine_life.step(each, event)[0].state) for each in machines for event in EVENTS}
+
+    assert set(rows) == set(machine_life.State)
+    assert said == {(before, now) for before, now in after if before is not now}
 
 
 def test_rooms_use_what_the_page_says() -> None:
@@ -91,6 +107,9 @@ def test_numbers_in_the_text_are_those_of_the_code() -> None:
     assert (NGINX_LOG_LIMIT, "10 MB and one older" in text) == (10 * 1024**2, True)
     assert (CRASHES_FORGIVEN, "after four in a row" in text) == (3, True)
     assert (backoff(1), backoff(2), LONGEST_BACKOFF, "from one second to one minute" in text) == (1, 2, 60, True)
+    assert (LONG, "a connection of ten seconds or more" in text) == (10, True)
+    assert (machine_life.LONGEST_BACKOFF, "four, at most five minutes" in text) == (300, True)
+    assert (machine_life.PATIENCE, "still does not after a minute" in text) == (60, True)
     files = compiled("app: {start: x}").files
     assert "worker_shutdown_timeout 15m;" in files["nginx/nginx.conf"]
     assert "stdout_logfile_maxbytes=1MB\nstdout_logfile_backups=2" in files["supervisor/programs.conf"]

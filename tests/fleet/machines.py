@@ -38,7 +38,7 @@ storage: {{volume: '${{ENV:DATA}}/tenants'}}
 def atc(name: str, region: str, file: Path, **more: Any) -> MachineSpec:
     """A machine of the app `shows` that runs atc with a file."""
     command = (sys.executable, "-m", "atcgen", "run", "-c", str(file), "--state", "{volume}/atc")
-    env = {"DATA": "{volume}", "BIND": "{address}", "PYTHONPATH": str(ROOT), **more.pop("env", {})}
+    env = {"DATA": "{volume}", "ATC_BIND": "{address}", "PYTHONPATH": str(ROOT), **more.pop("env", {})}
     return MachineSpec(
         app="shows", id=name, region=region, command=command, env=env, port=PORT, volume=f"v{name}", **more
     )

@@ -100,6 +100,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return
         self._say("no mapping", 500)
 
+    def _get_refused(self, _: dict[str, str]) -> None:
+        self._say("who are you?", 401)
+
     def _get_login(self, _: dict[str, str]) -> None:
         self._say("", 302, {"Location": "/", "Set-Cookie": "session=1; Path=/; HttpOnly"})
 

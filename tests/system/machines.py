@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class Settings:
     kill_timeout: str = "10s"
     app: str = ""  # more keys of `app`
     s3: bool = False  # a server that speaks S3, not a directory
+    environ: Mapping[str, str] = field(default_factory=dict)  # of every machine, besides
 
 
 @dataclass
@@ -158,4 +159,4 @@ def _machine(home: Path, port: int, said: Settings, storage: str, environ: Mappi
         f"backup: {{sync: {said.sync}}}\nidle: {said.idle}\n"
         f"users: {{t: {{tenants: {{x: {{}}}}}}}}\n"
     )
-    return Machine(home.name, home, port, environ)
+    return Machine(home.name, home, port, {**environ, **said.environ})
