@@ -465,9 +465,10 @@ class FileStore:
             raise StoreError(f"{self._name} did not do it: {problem.strerror}") from None
         try:
             found = Path(f"/proc/self/fd/{root}")
+            was_known = self._is_known  # before the look: somebody may make it known just after
             if (found / _LOCK).exists():
                 self._is_known = True
-            elif self._is_known:
+            elif was_known:
                 raise StoreError(f"{self._name} is not there: another directory is in its place")
             yield found
         finally:
