@@ -36,8 +36,10 @@ storage: {{volume: '${{ENV:DATA}}/tenants'}}
 
 
 def atc(name: str, region: str, file: Path, **more: Any) -> MachineSpec:
-    """A machine of the app `shows` that runs atc with a file."""
-    command = (sys.executable, "-m", "atcgen", "run", "-c", str(file), "--state", "{volume}/atc")
+    """A machine of the app `shows` that runs atc with its own copy of a file."""
+    own = "{volume}/atc.yml"
+    run = f"test -e {own} || cp {file} {own}; exec {sys.executable} -m atcgen run -c {own} --state {{volume}}/atc"
+    command = ("/bin/sh", "-c", run)
     env = {"DATA": "{volume}", "ATC_BIND": "{address}", "PYTHONPATH": str(ROOT), **more.pop("env", {})}
     return MachineSpec(
         app="shows", id=name, region=region, command=command, env=env, port=PORT, volume=f"v{name}", **more
@@ -64,6 +66,13 @@ class Shows:
     def ask(self, where: str, path: str, **more: Any) -> Answer:
         """One request at an edge of Fly Proxy, or at a host of that region."""
         return ask(self.doors[where], path, **more)
+
+    def edit(self, old: str, new: str) -> None:
+        """Change atc.yml on every machine that was started."""
+        for each in self.fly.fleet.registry.machines.values():
+            file = each.volume / "atc.yml" if each.volume else None
+            if file and file.exists():
+                file.write_text(file.read_text().replace(old, new))
 
     def is_up(self, where: str) -> bool:
         """Does anybody answer there?"""

@@ -67,7 +67,7 @@ users:
                 assert said(fleet.ask("iad", f"/{each}/")) == each
         of_boston = [each for each in fleet.fly.deliveries if each.target.startswith("/boston")]
         assert [reached(each) for each in of_boston][1:] == [["aa000000000002"]] * 2
-        fleet.file.write_text(fleet.file.read_text().replace("boston: {region: ams", "boston: {region: iad"))
+        fleet.edit("boston: {region: ams", "boston: {region: iad")
         wait_until(lambda: said(fleet.ask("iad", "/boston/april/")) == "boston/april" and is_here(fleet))
 
 
