@@ -21,7 +21,7 @@ from atcgen.system import nginx
 from atcgen.system.directories import make_state_directories
 from atcgen.system.generations import activate, prune, store
 from atcgen.system.hooks import Surroundings, inherited, run_hooks
-from atcgen.system.listen import address_problem
+from atcgen.system.listen import held_addresses
 from atcgen.system.supervisor import Supervisor
 
 
@@ -49,13 +49,11 @@ def command(
     if not plan.store.url and not plan.alone:
         click.echo(NOT_COPIED, err=True)
     home = Path(plan.paths.state)
-    problem = address_problem(plan)
-    if problem:
-        raise Unavailable(problem, hint="server.http_port or HTTP_PORT says which port, server.bind which address")
-    make_state_directories(plan)
-    _run_start_hooks(plan)
-    generation = store(home, compiled.files, plan.owners())
-    nginx.test(generation.path / "nginx/nginx.conf", plan.server, Path(plan.paths.logs, "nginx.error.log"))
+    with held_addresses(plan):
+        make_state_directories(plan)
+        _run_start_hooks(plan)
+        generation = store(home, compiled.files, plan.owners())
+        nginx.test(generation.path / "nginx/nginx.conf", plan.server, Path(plan.paths.logs, "nginx.error.log"))
     activate(home, generation)
     prune(home)
     Path(plan.paths.control_socket).unlink(missing_ok=True)  # whoever answers there is not ours

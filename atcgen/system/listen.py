@@ -5,30 +5,43 @@ from __future__ import annotations
 import errno
 import fcntl
 import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from atcgen.compiler.plan import Plan
+from atcgen.errors import Unavailable
 
 
-def address_problem(plan: Plan) -> str:
-    """Why an address of the plan cannot be listened on, '' when all can.
+@contextmanager
+def held_addresses(plan: Plan) -> Iterator[None]:
+    """Hold the addresses of the plan until the block ends; raises `Unavailable` when one cannot be listened on.
 
-    Workers that a killed nginx left behind do not count: the new one takes over from them.
+    Who connects meanwhile is refused, and asks again. `nginx -t` would listen on a free address for a moment, and drop
+    whoever connects just then; on one that is held it does not. Workers that a killed nginx left behind do not count:
+    the new one takes over from them.
     """
-    if _left_behind(Path(plan.paths.nginx_locks)):
-        return ""
-    for each in plan.server.listen:
-        host, _, port = each.rpartition(":")
-        family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            try:
-                probe.bind((host.strip("[]"), int(port)))
-            except OSError as problem:
-                return f"cannot listen on {each}: {_said(problem)}"
-    return ""
+    with ExitStack() as stack:
+        for each in () if _left_behind(Path(plan.paths.nginx_locks)) else plan.server.listen:
+            stack.enter_context(_held(each))
+        yield
+
+
+def _held(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    holder = socket.socket(family, socket.SOCK_STREAM)
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of before may linger
+    if family == socket.AF_INET6:
+        holder.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    try:
+        holder.bind((host.strip("[]"), int(port)))
+    except OSError as problem:
+        holder.close()
+        hint = "server.http_port or HTTP_PORT says which port, server.bind which address"
+        raise Unavailable(f"cannot listen on {address}: {_said(problem)}", hint=hint) from None
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # nobody else from now on
+    return holder
 
 
 def _said(problem: OSError) -> str:
