@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from simulator.description import FleetSpec, read_fleet
 from simulator.fleet import Fleet
+from simulator.lifecycle import State
 
 _LOOK = 0.2  # seconds
 
@@ -36,6 +37,8 @@ async def _serve(spec: FleetSpec) -> None:
             print(line, flush=True)
         telling = asyncio.ensure_future(_tell(fleet))
         await ended.wait()
+        running = [each.id for each in fleet.registry.machines.values() if each.state is State.STARTED]
+        await asyncio.gather(*(fleet.stop(each) for each in running))
         telling.cancel()
 
 
