@@ -16,7 +16,7 @@ from atcgen.errors import AtcError, Unavailable
 from atcgen.system import nginx
 from atcgen.system.directories import make_state_directories
 from atcgen.system.generations import activate, prune, store
-from atcgen.system.listen import address_problem
+from atcgen.system.listen import address_problem, kept_closed
 from atcgen.system.supervisor import Supervisor
 
 
@@ -45,7 +45,8 @@ def command(
         raise Unavailable(problem, hint="server.http_port or HTTP_PORT says which port, server.bind which address")
     make_state_directories(plan)
     generation = store(home, compiled.files, plan.owners())
-    nginx.test(generation.path / "nginx/nginx.conf", plan.server, Path(plan.paths.logs, "nginx.error.log"))
+    with kept_closed(plan):
+        nginx.test(generation.path / "nginx/nginx.conf", plan.server, Path(plan.paths.logs, "nginx.error.log"))
     activate(home, generation)
     prune(home)
     Path(plan.paths.control_socket).unlink(missing_ok=True)  # whoever answers there is not ours
