@@ -31,8 +31,8 @@ def address_problem(plan: Plan) -> str:
 def kept_closed(plan: Plan) -> Iterator[None]:
     """Have whoever connects refused, so that they try again.
 
-    `nginx -t` listens for a moment, and drops whoever it finds there then, which may be the very request that the machine
-    was woken for. It has nothing against addresses that are taken.
+    `nginx -t` listens for a moment, and drops whoever it finds there then, which may be the very request that the
+    machine was woken for. It has nothing against addresses that are taken.
     """
     with ExitStack() as stack:
         for each in plan.server.listen:
