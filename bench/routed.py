@@ -60,12 +60,16 @@ _OTHER_HOST = """
 def run() -> Iterator[Figure]:
     """The figures: `nginx -t`, replays, a hop from host to host."""
     for count in (0, 10, MANY):
-        cost = built(json.dumps(_document(count)))
-        yield Figure("routed", f"nginx -t, {count:,} users elsewhere", cost.tested, "s CPU", note=cost.note)
-    cost = built(json.dumps(_document(MANY, rules=[RULE])))
-    yield Figure("routed", f"nginx -t, {MANY:,} users elsewhere, a rule", cost.tested, "s CPU", note=cost.note)
+        yield _tested(f"nginx -t, {count:,} users elsewhere", _document(count))
+    yield _tested(f"nginx -t, {MANY:,} users elsewhere, a rule", _document(MANY, rules=[RULE]))
     yield from _replays()
     yield from _hops()
+
+
+def _tested(name: str, document: dict[str, Any]) -> Figure:
+    cost = built(json.dumps(document))
+    note = f"{cost.tested_peak:.0f} MB; build {cost.cpu:.1f} s, {cost.peak:.0f} MB"
+    return Figure("routed", name, cost.tested, "s CPU", note=note)
 
 
 def _replays() -> Iterator[Figure]:
