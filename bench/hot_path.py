@@ -7,7 +7,6 @@ side by side.
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -15,9 +14,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from statistics import median
 
+from bench.bare import BUFFERED, bare
 from bench.figures import Figure
 from bench.load import Client
-from bench.processes import children, cpu_seconds
+from bench.processes import cpu_seconds
 from bench.running import APPS, answer, atc, free_port, is_ok, program, scratch
 from bench.waiting import wait_until
 
@@ -26,23 +26,7 @@ REQUESTS = 4_000  # per round and variant
 CONNECTIONS = 32
 BAR = 1.15
 
-BARE = """
-{user}
-daemon off;
-worker_processes {workers};
-pid {home}/nginx.pid;
-error_log {home}/error.log;
-events {{ worker_connections 4096; }}
-http {{
-    access_log {log};
-    sendfile on;
-    tcp_nopush on;
-    tcp_nodelay on;
-    client_body_temp_path {home}/body;
-    proxy_temp_path {home}/proxy;
-    fastcgi_temp_path {home}/fastcgi;
-    uwsgi_temp_path {home}/uwsgi;
-    scgi_temp_path {home}/scgi;
+_SERVER = """
     upstream app {{
         server unix:{home}/app.sock;
         keepalive 32;
@@ -55,7 +39,6 @@ http {{
             proxy_set_header Connection "";
         }}
     }}
-}}
 """
 
 
@@ -80,9 +63,7 @@ def run() -> Iterator[Figure]:
     with ExitStack() as stack:
         variants = [
             stack.enter_context(_bare("bare proxy_pass", "off")),
-            stack.enter_context(
-                _bare("bare proxy_pass, buffered log", "{home}/access.log combined buffer=16k flush=1s")
-            ),
+            stack.enter_context(_bare("bare proxy_pass, buffered log", BUFFERED)),
             stack.enter_context(_tenant("atc")),
             stack.enter_context(_tenant("atc, access log off", log_requests=False)),
             stack.enter_context(_tenant("atc, one tenant of 1,000", others=999)),
@@ -109,15 +90,9 @@ def _bare(name: str, log: str) -> Iterator[Variant]:
         environment = os.environ | {"SOCKET": f"{home}/app.sock"}
         stack.enter_context(program([sys.executable, str(APPS / "fast.py")], home / "app.log", env=environment))
         port = free_port()
-        file = home / "nginx.conf"
-        log = log.format(home=home)
-        workers = len(os.sched_getaffinity(0))
-        user = f"user {getpass.getuser()};" if os.geteuid() == 0 else ""  # as atc has it
-        text = BARE.format(user=user, home=home, port=port, log=log, workers=workers)
-        file.write_text(text, encoding="ascii")
-        process = stack.enter_context(program(["nginx", "-c", str(file), "-e", f"{home}/error.log"], home / "log"))
+        workers = stack.enter_context(bare(_SERVER.format(home=home, port=port), port, home, log=log))
         wait_until(lambda: is_ok(answer(port, "/t/a/")), "an answer of the bare nginx")
-        yield Variant(name, lambda: children(process.pid), Client(port, "/t/a/", CONNECTIONS))
+        yield Variant(name, lambda: workers, Client(port, "/t/a/", CONNECTIONS))
 
 
 @contextmanager

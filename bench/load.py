@@ -17,7 +17,7 @@ from statistics import quantiles
 
 @dataclass
 class Load:
-    """What came of it: how many answers there were, all of them 200, and how long each took, in seconds."""
+    """What came of it: how many answers there were, all with the right status, and how long each took, in seconds."""
 
     good: int = 0
     latencies: list[float] = field(default_factory=list, repr=False)
@@ -38,8 +38,9 @@ class Client:
     They are opened anew for each load: nginx ends a connection after its thousandth request.
     """
 
-    def __init__(self, port: int, path: str, connections: int) -> None:
+    def __init__(self, port: int, path: str, connections: int, status: int = 200) -> None:
         self.port = port
+        self.status = str(status).encode()
         self.request = request(path)
         self.connections = connections
 
@@ -69,7 +70,7 @@ class Client:
                 pause = began + sent / rate - time.perf_counter() if idle and sent < requests else 60
                 for number, _ in poll.poll(max(0, pause)):
                     said = socks[number].recv(65_536)
-                    if not said or (missing[number] == length and said[9:12] != b"200"):
+                    if not said or (missing[number] == length and said[9:12] != self.status):
                         raise ConnectionError(f"the answer was {said[:200]!r}")
                     missing[number] -= len(said)
                     if missing[number] <= 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -97,14 +98,16 @@ class Atc:
 
 
 @contextmanager
-def atc(document: Document) -> Iterator[Atc]:
-    """Run atc with an atc.yml, on a free port of the loopback interface."""
+def atc(document: Document, *, region: str = "") -> Iterator[Atc]:
+    """Run atc with an atc.yml, on a free port of the loopback interface; in a region, if there are others."""
     port = free_port()
     document = document | {"server": {"http_port": port, "bind": "127.0.0.1"} | document.get("server", {})}
     with scratch() as home:
         (home / "atc.yml").write_text(json.dumps(document), encoding="utf-8")
         log = home / "log"
-        with program([sys.executable, "-m", "atcgen", "run", "-c", str(home / "atc.yml")], log) as process:
+        words = [sys.executable, "-m", "atcgen", "run", "-c", str(home / "atc.yml")]
+        env = os.environ | ({"ATC_REGION": region} if region else {})
+        with program(words, log, env=env) as process:
 
             def is_up() -> bool:
                 if process.poll() is not None:

@@ -20,7 +20,7 @@ class Error:
 
 @dataclass(frozen=True)
 class Hop:
-    """A machine that a request reached, and what it said."""
+    """A machine that a request reached, and what it said; status 0 is nothing."""
 
     machine: str
     status: int

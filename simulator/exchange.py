@@ -146,7 +146,9 @@ class Exchange:
                 return None
             replayed = await self._read_replay(landing, headers)
         except (h11.RemoteProtocolError, OSError) as problem:
-            app = landing.machine.identity.app
+            app, machine = landing.machine.identity.app, landing.machine.id
+            if not self.hops or self.hops[-1].machine != machine:
+                self.hops.append(Hop(machine, 0, reason=leg.reason))
             raise Failed(502, "PU02", app, f"the machine did not answer: {problem}") from None
         if self.way.setting.unknowns.keeps_cookies:
             self.cookies += tuple(each for each in headers if each[0] == "set-cookie")

@@ -14,6 +14,8 @@ log = logging.getLogger("atc.agent")
 
 _STEERING = {"instance": "fly-force-instance-id", "region": "fly-force-region"}
 _PATIENCE = 30.0  # of one question; a machine that has to boot takes a while
+_STOPPING = 8.0  # how long one that is stopping may take: it is refused until it can be started again
+_PAUSE = 0.5
 
 
 class Rouser:
@@ -35,15 +37,22 @@ class Rouser:
         return await asyncio.shield(asking)  # whoever gives up leaves the others waiting
 
     async def _ask(self, target: str, headers: dict[str, str]) -> bool:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _STOPPING
+        while problem := await self._problem(headers):
+            if loop.time() >= until:
+                log.warning("rouse.failed target=%s reason=%r", target, problem)
+                return False
+            await asyncio.sleep(_PAUSE)
+        return True
+
+    async def _problem(self, headers: dict[str, str]) -> str:
+        """Why the machine does not answer; '' when it does."""
         try:
             status = await asyncio.to_thread(self._get, headers)
         except (OSError, http.client.HTTPException) as problem:
-            log.warning("rouse.failed target=%s reason=%r", target, str(problem))
-            return False
-        if status >= 500:
-            log.warning("rouse.failed target=%s reason='status %d'", target, status)
-            return False
-        return True
+            return str(problem) or type(problem).__name__
+        return f"status {status}" if status >= 500 else ""
 
     def _get(self, headers: dict[str, str]) -> int:
         parts = urlsplit(self._fleet.address)

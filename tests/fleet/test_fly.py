@@ -36,6 +36,15 @@ def test_a_sleeping_machine_is_woken_for_what_cannot_be_replayed(fleet: Shows) -
         assert answer.body.decode() == digest(body), answer
 
 
+def test_what_cannot_be_replayed_waits_for_a_machine_that_is_stopping(fleet: Shows) -> None:
+    """Fly Proxy refuses to wake one until it has stopped."""
+    assert said(fleet.ask("iad", "/boston/2025/april/")) == "boston/2025/april"
+    fleet.fly.do(lambda fly: fly.machine("aa000000000002").stop("user"))
+    body = some_bytes(2_000_000)
+    answer = fleet.ask("iad", "/boston/2025/april/", method="POST", body=body, timeout=60)
+    assert answer.body.decode() == digest(body), answer
+
+
 @pytest.mark.parametrize("name", ["aa000000000001", "aa000000000003"])
 @pytest.mark.parametrize("header", ["fly-force-instance-id", "fly-prefer-instance-id"])
 def test_a_steered_request_is_replayed_all_the_same(fleet: Shows, header: str, name: str) -> None:
