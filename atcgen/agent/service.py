@@ -167,6 +167,8 @@ class Service:
             keeper.tell()
         if keeper.tenant.state is not before.state:
             keeper.tally = keeper.tally.moved(before.state, keeper.tenant.state, self.clock())
+            if keeper.tenant.state is State.READY:
+                keeper.last_wake = time.time()  # its idle time begins, however long the start took
             _report(before, keeper.tenant)
             self._run_hooks(keeper)
         for command in commands:
