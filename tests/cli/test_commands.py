@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import jsonschema
@@ -279,3 +282,20 @@ def test_a_directory_for_copies_that_is_not_there_is_said_at_once(atc: Atc, tmp_
     assert "no-store" not in said("copies")
     (tmp_path / "disk").mkdir()
     assert "no-store" not in said("../disk")
+
+
+def test_a_bucket_that_does_not_answer_is_exit_code_three(atc: Atc, tmp_path: Path) -> None:
+    """Each time, whatever the client of the store is still about to do when the command is done."""
+    with closing(socket.socket()) as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        endpoint = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        (tmp_path / "atc.yml").write_text(f"storage: {{replica: s3://bkt/p, endpoint: '{endpoint}'}}\n" + TWO)
+        name = atc("store").stdout.strip()
+        (tmp_path / ".atc/current").symlink_to(f"generations/{name}")
+        keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+
+        with ThreadPoolExecutor() as pool:
+            said = list(pool.map(lambda _: atc("backup", "list", "a/x", **keys), range(6)))
+
+    assert [each.returncode for each in said] == [3] * 6
+    assert {each.stderr for each in said} == {f"error: s3://bkt/p at {endpoint} does not answer\n"}
