@@ -299,3 +299,19 @@ def test_a_bucket_that_does_not_answer_is_exit_code_three(atc: Atc, tmp_path: Pa
 
     assert [each.returncode for each in said] == [3] * 6
     assert {each.stderr for each in said} == {f"error: s3://bkt/p at {endpoint} does not answer\n"}
+
+
+def test_a_restore_that_cannot_go_anywhere_asks_nobody(atc: Atc, tmp_path: Path) -> None:
+    """Neither the store nor a running atc; nothing is made."""
+    file = tmp_path / "file"
+    file.touch()
+
+    def said(*words: str) -> tuple[int, str]:
+        done = atc("backup", "restore", "a/x", *words)
+        return done.returncode, done.stderr.strip().splitlines()[0 if done.returncode == 3 else -1]
+
+    assert said("--to", str(file)) == (3, f"error: {file} is no directory")
+    assert said("--to", "deep/down/here") == (3, f"error: {tmp_path}/deep/down is no directory")
+    assert said("--in-place", "--to", "x") == (2, "Error: only one of --to, --as and --in-place")
+    assert said() == (2, "Error: say where to: one of --to, --as and --in-place")
+    assert not (tmp_path / "deep").exists()
