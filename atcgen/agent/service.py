@@ -55,7 +55,7 @@ class Service:
         if plan.store.url and environ is not None:
             from atcgen.replica.site import site  # noqa: PLC0415 - costs memory, and only those who copy need it
 
-            self.site = site(plan.store, Path(plan.paths.state), supervisor, environ, self.tasks.start)
+            self.site = site(plan.store, Path(plan.paths.state), supervisor, environ, self.tasks.start, plan.instance)
         self.keepers: dict[str, Keeper] = {}
         for each in plan.tenants:
             self.introduce(each)

@@ -128,7 +128,10 @@ def restore(
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @running_options
 def adopt(tenant: str, files: tuple[Path, ...], file: Path | None, state: Path | None) -> None:
-    """Take databases that exist elsewhere as those of a TENANT that has none; they may be in use, and stay."""
+    """Take databases that exist elsewhere as those of a TENANT that has none; they may be in use, and stay.
+
+    Where it has several, each file must be called as the database is that it becomes.
+    """
     plan, found = _tenant(home_of(file, state), tenant)
     directory = _room_for(plan, found.id)
     names = list(databases_of(found))
