@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import socket
+import time
 from contextlib import suppress
 from datetime import datetime
 
@@ -114,6 +115,7 @@ async def _rewind(service: Service, request: Request) -> Answer:
 
 
 async def _start(service: Service, keeper: Keeper) -> None:
+    keeper.last_wake = time.time()
     service.feed(keeper, life.Requested(service.clock(), forced=True))
     await keeper.until(lambda tenant: tenant.state in (State.READY, State.FAILED))
 
@@ -129,5 +131,6 @@ async def _restart(service: Service, keeper: Keeper) -> None:
     if keeper.tenant.state not in life.AWAKE:
         await _start(service, keeper)
         return
+    keeper.last_wake = time.time()
     await service.restart(keeper)
     await keeper.until(lambda tenant: tenant.state in _SETTLED and not tenant.due)

@@ -55,7 +55,7 @@ class Service:
         if plan.store.url and environ is not None:
             from atcgen.replica.site import site  # noqa: PLC0415 - costs memory, and only those who copy need it
 
-            self.site = site(plan.store, Path(plan.paths.state), supervisor, environ, self.tasks.start)
+            self.site = site(plan.store, Path(plan.paths.state), supervisor, environ, self.tasks.start, plan.instance)
         self.keepers: dict[str, Keeper] = {}
         for each in plan.tenants:
             self.introduce(each)
@@ -167,6 +167,8 @@ class Service:
             keeper.tell()
         if keeper.tenant.state is not before.state:
             keeper.tally = keeper.tally.moved(before.state, keeper.tenant.state, self.clock())
+            if keeper.tenant.state is State.READY:
+                keeper.last_wake = time.time()  # its idle time begins, however long the start took
             _report(before, keeper.tenant)
             self._run_hooks(keeper)
         for command in commands:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -42,6 +43,14 @@ _INTERNAL = {"store", "reference"}
 class _LateCommands(click.Group):
     """Imports a command when it is used, so that `atc --help` is quick."""
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except SystemExit as end:
+            if "obstore" in sys.modules and isinstance(end.code, int):
+                _leave(end.code)
+            raise
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [each for each in _COMMANDS if each not in _INTERNAL]
 
@@ -66,6 +75,13 @@ class _LateCommands(click.Group):
             if problem.hint:
                 click.echo(f"    hint: {problem.hint}", err=True)
             sys.exit(problem.exit_code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: threads of the store's client may still be at work, and abort an interpreter that is torn down."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 @click.group(cls=_LateCommands)

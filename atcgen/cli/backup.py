@@ -87,7 +87,7 @@ def verify(tenant: str, file: Path | None, state: Path | None, as_json: bool) ->
 @click.argument("tenant")
 @click.option("--at", "at", metavar="TIME", help="The state at a time, such as 2026-11-23T16:05:00Z; UTC if not said.")
 @click.option("--txid", type=click.IntRange(min=1), help="The state after a transaction of the latest copy.")
-@click.option("--to", "target", type=click.Path(path_type=Path), help="Into a directory.")
+@click.option("--to", "target", type=click.Path(path_type=Path), help="Into a directory, which is made.")
 @click.option("--as", "other", metavar="TENANT", help="As another tenant of atc.yml, which has no databases yet.")
 @click.option("--in-place", is_flag=True, help="In place of what there is, which stays restorable.")
 @running_options
@@ -102,8 +102,7 @@ def restore(
     state: Path | None,
 ) -> None:
     """Restore the databases and files of a TENANT: the latest state, or that of a time within the retention."""
-    if sum((target is not None, other is not None, in_place)) != 1:
-        raise click.UsageError("say where to: one of --to, --as and --in-place")
+    _check_place(target, other, in_place=in_place)
     home = home_of(file, state)
     plan, found = _tenant(home, tenant)
     if in_place:
@@ -129,7 +128,10 @@ def restore(
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @running_options
 def adopt(tenant: str, files: tuple[Path, ...], file: Path | None, state: Path | None) -> None:
-    """Take databases that exist elsewhere as those of a TENANT that has none; they may be in use, and stay."""
+    """Take databases that exist elsewhere as those of a TENANT that has none; they may be in use, and stay.
+
+    Where it has several, each file must be called as the database is that it becomes.
+    """
     plan, found = _tenant(home_of(file, state), tenant)
     directory = _room_for(plan, found.id)
     names = list(databases_of(found))
@@ -142,6 +144,18 @@ def adopt(tenant: str, files: tuple[Path, ...], file: Path | None, state: Path |
     for name, source in targets.items():
         adopt_database(source, directory / name)
         click.echo(f"{directory / name}: adopted; it is copied from the next start on")
+
+
+def _check_place(target: Path | None, other: str | None, *, in_place: bool) -> None:
+    """Is it one place, and can a directory be made there?"""
+    places = sum((target is not None, other is not None, in_place))
+    if places != 1:
+        said = "only one of" if places else "say where to: one of"
+        raise click.UsageError(f"{said} --to, --as and --in-place")
+    if target is not None and target.exists() and not target.is_dir():
+        raise AtcError(f"{target} is no directory")
+    if target is not None and not target.absolute().parent.is_dir():
+        raise AtcError(f"{target.absolute().parent} is no directory", hint="make it first")
 
 
 def when(text: str) -> datetime:

@@ -17,6 +17,7 @@ from atcgen.cli.source import compile_file, file_options, find_file, state_direc
 from atcgen.compiler import Compiled
 from atcgen.compiler.plan import Plan
 from atcgen.errors import AtcError, Unavailable
+from atcgen.replica.site import vault
 from atcgen.system import nginx
 from atcgen.system.directories import make_state_directories
 from atcgen.system.generations import activate, prune, store
@@ -48,6 +49,8 @@ def command(
     plan = compiled.plan
     if not plan.store.url and not plan.alone:
         click.echo(NOT_COPIED, err=True)
+    if plan.store.url:
+        vault(plan.store, os.environ)  # the agent would find out too late
     home = Path(plan.paths.state)
     with held_addresses(plan):
         make_state_directories(plan)

@@ -35,3 +35,8 @@ def state_paths(state: str) -> Paths:
 def absolute(base: str, path: str) -> str:
     """A path of atc.yml, which is relative to the file."""
     return os.path.normpath(os.path.join(base, path))
+
+
+def is_made(directory: str, base: str, state: str) -> bool:
+    """Is the directory of a store made when it is missing? Elsewhere it may be a disk that is not mounted."""
+    return any(os.path.commonpath((directory, each)) == os.path.normpath(each) for each in (base, state))

@@ -144,6 +144,7 @@ EXAMPLES: Mapping[Code, str] = {
     Code.BAD_NAME: "users:\n  bellevue:\n    tenants:\n      2025/winter ball: {}\n",
     Code.NAME_CLASH: "routes:\n  - {name: Sam, database: one}\n  - {name: Lin, database: one}\n",
     Code.PATH_CLASH: "users:\n  bellevue:\n    tenants:\n      2025: {}\n      2025/winter: {}\n",
+    Code.NO_STORE: "storage:\n  replica: s3://my-bucket/tenants\n",
     Code.UNREPRESENTABLE: "app:\n  root: /srv/$app\n",
     Code.UNFIT_FOR_TARGET: "fleet:\n  machine: {size: shared-cpu-2x, memory: 4GB}\n",
     Code.LOST_ON_RELOAD: "server:\n  http_port: 8080\n",

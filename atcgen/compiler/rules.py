@@ -15,7 +15,7 @@ from atcgen.compiler.sayable import app_levels, check_sayable
 from atcgen.compiler.schema import Config
 from atcgen.compiler.serving import effective_server
 from atcgen.compiler.source import Document, Path
-from atcgen.compiler.storage import url_problem
+from atcgen.compiler.storage import here_problem, store_url, url_problem
 from atcgen.compiler.targets import target_of
 from atcgen.compiler.values import url_path
 from atcgen.diagnostics import Code, Diagnostic, Position, Severity
@@ -258,10 +258,17 @@ def _clashes(files: list[str], databases: list[str]) -> Iterator[str]:
 
 def _store(document: Document, config: Config, host: Host) -> Iterator[Diagnostic]:
     text = expand_environment(config.storage.replica or "", host.environ)
-    problem = url_problem(text) if text else ""
+    if not text:
+        return
+    where = document.value_at(("storage", "replica"))
+    problem = url_problem(text)
     if problem:
-        where = document.value_at(("storage", "replica"))
         yield Diagnostic(where, f"storage.replica: {problem}", Code.BAD_VALUE)
+        return
+    missing = here_problem(store_url(text, host), host)
+    if missing:
+        hint = "tenants do not start without it"
+        yield Diagnostic(where, f"storage.replica: {missing}", Code.NO_STORE, Severity.WARNING, hint)
 
 
 def _shared(document: Document, config: Config, host: Host) -> Iterator[Diagnostic]:

@@ -6,7 +6,7 @@ import re
 
 from atcgen.compiler import interpolate
 from atcgen.compiler.names import REPLICA, socket_directory
-from atcgen.compiler.paths import absolute
+from atcgen.compiler.paths import absolute, is_made
 from atcgen.compiler.plan import BackupPlan, Host, Paths, StorePlan
 from atcgen.compiler.schema import Backup, Storage
 
@@ -31,13 +31,30 @@ def store_plan(storage: Storage, host: Host) -> StorePlan:
     if not storage.replica:
         return StorePlan("", "", "", storage.lease, storage.grace, storage.drill)
     url = interpolate.expand(storage.replica, {}, host.environ)
-    if url.startswith(_FILE):
-        directory = re.sub(r"^/*(?=/)", "", url.removeprefix(_FILE))
-        return StorePlan(
-            f"file://{absolute(host.base, directory)}", "", "", storage.lease, storage.grace, storage.drill
-        )
-    endpoint, region = given(storage.endpoint, "AWS_ENDPOINT_URL_S3"), given(storage.region, "AWS_REGION")
-    return StorePlan(url.rstrip("/"), endpoint, region, storage.lease, storage.grace, storage.drill)
+    endpoint = region = ""
+    if not url.startswith(_FILE):
+        endpoint, region = given(storage.endpoint, "AWS_ENDPOINT_URL_S3"), given(storage.region, "AWS_REGION")
+    return StorePlan(store_url(url, host), endpoint, region, storage.lease, storage.grace, storage.drill)
+
+
+def store_url(text: str, host: Host) -> str:
+    """The one URL of a store that may be written in several ways."""
+    if not text.startswith(_FILE):
+        return text.rstrip("/")
+    directory = re.sub(r"^/*(?=/)", "", text.removeprefix(_FILE))
+    return f"{_FILE}//{absolute(host.base, directory)}"
+
+
+def here_problem(url: str, host: Host) -> str:
+    """What a store lacks on this machine, '' where nothing is known to be missing."""
+    if not url.startswith(_FILE):
+        given = host.environ.get("AWS_ACCESS_KEY_ID") and host.environ.get("AWS_SECRET_ACCESS_KEY")
+        # Who serves hears it as the error that it is then.
+        return "" if given or host.serving else f"{url} needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    path = url.removeprefix(f"{_FILE}//")
+    if is_made(path, host.base, host.state) or host.is_directory(path):
+        return ""
+    return f"{url} does not exist: there is no such directory"
 
 
 def backup_plan(program: str, backup: Backup, paths: Paths) -> BackupPlan:

@@ -31,7 +31,7 @@ class HeldElsewhere(AtcError):
     """Somebody else has the lease; in `seconds` it can be taken, unless they renew it."""
 
     def __init__(self, holder: str, seconds: float) -> None:
-        super().__init__(f"{holder} has it; it is free in {seconds:.0f} s at the latest, unless it is renewed")
+        super().__init__(f"{holder} has it, until it gives it back or its lease is not renewed")
         self.holder = holder
         self.seconds = seconds
 
@@ -227,7 +227,7 @@ class Claimant:
         """The lease of an object that was asked for at a time; raises unless we may take it."""
         lease = Lease.from_json(found.body, self._key)
         if lease.deleted is not None:
-            raise Deleted(f"{lease.tenant} was deleted")
+            raise Deleted(f"{lease.tenant} was deleted; to take that back: atc tenant restore {lease.tenant}")
         if lease.held and lease.owner != self._ours.owner:
             if self._seen is None or self._seen[0] != found.tag:
                 self._seen = found.tag, self._patience()  # it was like this before now, and not necessarily longer

@@ -50,7 +50,8 @@ async def restore_moment(
     there = await _files(vault, plan, moment.path)
     missing = [each for each in moment.transactions if each not in there]
     if missing or not there:
-        raise Unavailable(f"{', '.join(missing) or 'everything'} is missing in {moment.path} of the store")
+        said = "are missing" if len(missing) > 1 else "is missing"
+        raise Unavailable(f"{', '.join(missing) or 'everything'} {said} in {moment.path} of the store")
     progress.begin("databases", {name: sum(each.size for each in files) for name, files in there.items()})
     made: list[Path] = []
 

@@ -57,11 +57,12 @@ def site(
     supervisor: Supervisor,
     environ: Mapping[str, str],
     start: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]],
+    instance: str | None = None,
 ) -> Site:
-    """The machine as it is; raises `Unavailable` when its store cannot be one."""
+    """The machine as it is, called by its instance if it has one; raises `Unavailable` when its store cannot be one."""
     boot = _read("/proc/sys/kernel/random/boot_id")
     machine = environ.get("FLY_MACHINE_ID", "")
-    owner, holder = _owner(machine, state, boot), machine or socket.gethostname()
+    owner, holder = _owner(machine, state, boot), instance or machine or socket.gethostname()
     read = vault(plan, environ)
     return Site(read.plan, read.store, read.environ, read.restores, supervisor, owner, holder, boot, start)
 

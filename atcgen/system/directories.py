@@ -7,6 +7,7 @@ import pwd
 from collections.abc import Iterable
 from pathlib import Path
 
+from atcgen.compiler.paths import is_made
 from atcgen.compiler.plan import Plan, TenantPlan
 
 
@@ -23,8 +24,7 @@ def make_state_directories(plan: Plan) -> None:
 def make_store_directories(directories: Iterable[str], base: str, state: str) -> None:
     """The directories that stand in for an object store, where they lie beside atc.yml or in the state directory."""
     for each in directories:
-        # Elsewhere it may be a disk that is not mounted, and nothing must be taken for new then.
-        if Path(each).is_relative_to(base) or Path(each).is_relative_to(state):
+        if is_made(each, base, state):
             Path(each).mkdir(parents=True, exist_ok=True)
 
 

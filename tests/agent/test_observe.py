@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from atcgen.agent import lifecycle as life
+from atcgen.agent.control import _start
+from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.observe import process_event, reconcile, stop_idle
 from atcgen.agent.service import Service
@@ -91,3 +96,29 @@ def test_who_was_used_a_moment_ago_is_not_idle(tmp_path: Path) -> None:
 
     assert asyncio.run(idle_after(59)) is State.READY
     assert asyncio.run(idle_after(61)) is State.DRAINING
+
+
+def test_an_order_by_hand_is_a_use(tmp_path: Path) -> None:
+    """Also of a tenant that is up; and whoever becomes ready has all its idle time before it."""
+
+    async def state_after(use: Callable[[Service, Keeper], Awaitable[None]]) -> State:
+        found = service(tmp_path, Said([]))
+        keeper = found.keepers["a.x"]
+        keeper.last_wake = time.time() - 100
+        await use(found, keeper)
+        stop_idle(found, time.time())
+        return keeper.tenant.state
+
+    async def nothing(found: Service, keeper: Keeper) -> None:
+        assert keeper.tenant.state is State.READY
+
+    async def becomes_ready(found: Service, keeper: Keeper) -> None:
+        keeper.tenant = replace(keeper.tenant, state=State.STARTING)
+        found.feed(keeper, life.Probed(found.clock(), 0))
+
+    plan = service(tmp_path, Said([])).keepers["a.x"].plan
+    Path(plan.socket_directory).mkdir(parents=True)
+    Path(plan.socket(0)).touch()
+    assert asyncio.run(state_after(nothing)) is State.DRAINING
+    assert asyncio.run(state_after(_start)) is State.READY
+    assert asyncio.run(state_after(becomes_ready)) is State.READY

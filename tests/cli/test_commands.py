@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
 
-from tests.cli.conftest import Atc
+from tests.cli.conftest import TWO, Atc
 
 
 def test_check_counts_the_tenants_of_a_right_file(atc: Atc) -> None:
@@ -241,3 +244,74 @@ def test_who_only_looks_writes_nothing(atc: Atc, tmp_path: Path) -> None:
         atc(*words)
 
     assert [each.name for each in tmp_path.iterdir()] == ["atc.yml"]
+
+
+KEYS = "needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+
+
+def test_a_bucket_without_keys_is_said_at_once(atc: Atc, tmp_path: Path) -> None:
+    """A warning for who only looks; who runs it is told before anything listens."""
+    bucket = "storage: {replica: s3://bkt/p, endpoint: 'http://127.0.0.1:9'}\n"
+    (tmp_path / "atc.yml").write_text("server: {bind: 192.0.2.1}\n" + bucket + TWO)
+    none = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+
+    looked, ran = atc("check", **none), atc("run", **none)
+    with_keys = atc("check", AWS_ACCESS_KEY_ID="a", AWS_SECRET_ACCESS_KEY="b")
+
+    assert looked.returncode == with_keys.returncode == 0
+    assert f"warning: storage.replica: s3://bkt/p {KEYS} [no-store]" in looked.stderr
+    assert (ran.returncode, ran.stderr.count(f"error: s3://bkt/p {KEYS}\n")) == (3, 1)
+    assert not (tmp_path / ".atc/current").exists()
+    assert KEYS not in with_keys.stderr
+
+
+def test_a_directory_for_copies_that_is_not_there_is_said_at_once(atc: Atc, tmp_path: Path) -> None:
+    """One that atc makes is not missed; any other may be mounted later, so it is a warning."""
+    home = tmp_path / "home"
+    home.mkdir()
+
+    def said(store: str) -> str:
+        (home / "atc.yml").write_text(f"storage: {{replica: 'file:{store}'}}\n" + TWO)
+        looked = atc("check", "-c", "home/atc.yml")
+        assert looked.returncode == 0
+        return looked.stderr
+
+    missing = f"warning: storage.replica: file://{tmp_path}/disk does not exist: there is no such directory [no-store]"
+    assert missing in said(f"{tmp_path}/disk")
+    assert missing in said("../disk")
+    assert "no-store" not in said("copies")
+    (tmp_path / "disk").mkdir()
+    assert "no-store" not in said("../disk")
+
+
+def test_a_bucket_that_does_not_answer_is_exit_code_three(atc: Atc, tmp_path: Path) -> None:
+    """Each time, whatever the client of the store is still about to do when the command is done."""
+    with closing(socket.socket()) as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        endpoint = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        (tmp_path / "atc.yml").write_text(f"storage: {{replica: s3://bkt/p, endpoint: '{endpoint}'}}\n" + TWO)
+        name = atc("store").stdout.strip()
+        (tmp_path / ".atc/current").symlink_to(f"generations/{name}")
+        keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+
+        with ThreadPoolExecutor() as pool:
+            said = list(pool.map(lambda _: atc("backup", "list", "a/x", **keys), range(6)))
+
+    assert [each.returncode for each in said] == [3] * 6
+    assert {each.stderr for each in said} == {f"error: s3://bkt/p at {endpoint} does not answer\n"}
+
+
+def test_a_restore_that_cannot_go_anywhere_asks_nobody(atc: Atc, tmp_path: Path) -> None:
+    """Neither the store nor a running atc; nothing is made."""
+    file = tmp_path / "file"
+    file.touch()
+
+    def said(*words: str) -> tuple[int, str]:
+        done = atc("backup", "restore", "a/x", *words)
+        return done.returncode, done.stderr.strip().splitlines()[0 if done.returncode == 3 else -1]
+
+    assert said("--to", str(file)) == (3, f"error: {file} is no directory")
+    assert said("--to", "deep/down/here") == (3, f"error: {tmp_path}/deep/down is no directory")
+    assert said("--in-place", "--to", "x") == (2, "Error: only one of --to, --as and --in-place")
+    assert said() == (2, "Error: say where to: one of --to, --as and --in-place")
+    assert not (tmp_path / "deep").exists()

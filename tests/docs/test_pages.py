@@ -31,7 +31,9 @@ users:
 @pytest.mark.parametrize("block", blocks("yaml"), ids=str)
 def test_a_whole_atc_yml_compiles(block: Block) -> None:
     """Without a word of complaint."""
-    assert complaints(block.text, machine({"FLEET_SECRET": "known to all machines"})) == ()
+    known = {"FLEET_SECRET": "known to all machines", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+
+    assert complaints(block.text, machine(known)) == ()
 
 
 @pytest.mark.parametrize("block", blocks("yaml fleet"), ids=str)

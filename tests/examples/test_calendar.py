@@ -4,13 +4,16 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import date
 from html import unescape
 from html.parser import HTMLParser
@@ -113,7 +116,7 @@ class Site:
 class Browser:
     """Keeps cookies, knows nothing else."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: "Site | Served") -> None:
         self.site = site
         self.cookies: dict[str, str] = {}
 
@@ -450,3 +453,50 @@ def test_a_worker_whose_parent_was_killed_goes_away(tmp_path: Path) -> None:
 def test_what_does_not_exist_is_not_found(browser: Browser, path: str) -> None:
     """An address that names nothing answers 404, whatever number is in it."""
     assert browser.get(f"{PREFIX}{path}99999999999999999999").status == 404
+
+
+class Served:
+    """The calendars of examples/atc.yml, served by atc in a directory of their own; one of them is up."""
+
+    TENANT = PREFIX.strip("/")
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        with closing(socket.create_server(("127.0.0.1", 0))) as found:
+            port = found.getsockname()[1]
+        text = ROOT.with_name("atc.yml").read_text().replace("root: calendar", f"root: {ROOT}").replace("../.atc/", "")
+        (home / "atc.yml").write_text(text.replace("http_port: 8080", f"http_port: {port}, kill_timeout: 30s"))
+
+    def atc(self, *words: str) -> subprocess.Popen[bytes]:
+        with (self.home / "log").open("ab") as log:
+            return subprocess.Popen([sys.executable, "-m", "atcgen", *words], cwd=self.home, stdout=log, stderr=log)
+
+    @property
+    def socket(self) -> Path:
+        plan = json.loads((self.home / ".atc/current/plan.json").read_text())
+        return Path(next(each["link"] for each in plan["tenants"] if each["id"] == self.TENANT))
+
+    @contextmanager
+    def up(self) -> Iterator[Browser]:
+        process = self.atc("run")
+        try:
+            until(lambda: self.atc("start", self.TENANT).wait(TIMEOUT) == 0, "the calendar starts")
+            yield Browser(self)
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+@pytest.mark.skipif(not shutil.which("nginx"), reason="nginx is not installed")
+def test_an_attachment_outlives_the_machine() -> None:
+    """With nothing left but the copies, it comes back with its event."""
+    with tempfile.TemporaryDirectory(prefix="atc-") as home:
+        served = Served(Path(home))
+        with served.up() as browser:
+            url = browser.add("Choir rehearsal")
+            browser.submit(f"{url}/edit", f"{url}/edit", attachment=("plan.pdf", b"the plan"))
+        for each in ("data", ".atc"):
+            shutil.rmtree(served.home / each)
+
+        with served.up() as browser:
+            assert browser.get(f"{url}/attachment").body == b"the plan"

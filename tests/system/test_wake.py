@@ -39,6 +39,21 @@ def test_an_idle_tenant_sleeps_and_wakes() -> None:
         assert atc.pid("/a/x/") != pid
 
 
+@pytest.mark.parametrize("order", ["start", "restart"])
+def test_a_start_by_hand_is_a_use(order: str) -> None:
+    """Of a tenant that nobody asked for longer than its idle time."""
+    with running(TWO_TENANTS.replace("1h", "3s")) as atc:
+        first = atc.pid("/a/x/")
+        wait_until(lambda: not Path(f"/proc/{first}").exists())
+
+        atc.cli(order, "a/x")
+        began = time.monotonic()
+        pid = atc.status()["tenants"][0]["pid"]
+        wait_until(lambda: not Path(f"/proc/{pid}").exists())
+
+        assert 2.5 < time.monotonic() - began < 8
+
+
 def test_an_open_connection_keeps_a_tenant_awake() -> None:
     """A stream that says nothing for longer than the idle time is still a visitor."""
     with running(SHORT) as atc, closing(HTTPConnection("127.0.0.1", atc.port, timeout=30)) as connection:
