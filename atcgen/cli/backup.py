@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,14 +16,14 @@ from atcgen.cli.control import tenant_of
 from atcgen.cli.source import home_of, json_option, running_options
 from atcgen.compiler.plan import Plan, TenantPlan, load
 from atcgen.errors import AtcError, Unavailable
-from atcgen.replica import history
+from atcgen.replica import history, strays
 from atcgen.replica.attachment import databases_here, databases_of
 from atcgen.replica.fetching import current, fetched, in_the_way, truths, version_at
 from atcgen.replica.fetching import verify as verify_files
 from atcgen.replica.files import Version
 from atcgen.replica.lease import Lease, read_lease
 from atcgen.replica.progress import Progress
-from atcgen.replica.restoring import Moment, restore_moment
+from atcgen.replica.restoring import Moment, missing, restore_moment, truth
 from atcgen.replica.site import Vault, vault
 from atcgen.system.agent import ask
 from atcgen.system.sqlite import adopt as adopt_database
@@ -69,11 +70,7 @@ def verify(tenant: str, file: Path | None, state: Path | None, as_json: bool) ->
     store = vault(plan.store, os.environ)
     lease, _ = asyncio.run(_past(store, found))
     with tempfile.TemporaryDirectory(prefix="atc-verify-") as scratch:
-        made = _restore(store, found, Moment(lease.path), Path(scratch))
-        said = {each.name: problem_of(each, thorough=True) or "ok" for each in made}
-        if version := current(lease):
-            manifest, problems = asyncio.run(verify_files(store, found, version, Path(scratch)))
-            said |= dict.fromkeys(manifest.roots, "ok") | problems
+        said = asyncio.run(_verified(store, found, lease, Path(scratch)))
     if as_json:
         click.echo(json.dumps(said))
     else:
@@ -103,6 +100,8 @@ def restore(
 ) -> None:
     """Restore the databases and files of a TENANT: the latest state, or that of a time within the retention."""
     _check_place(target, other, in_place=in_place)
+    if at and txid is not None:
+        raise click.UsageError("a time and a transaction are two moments: say one of --at and --txid")
     home = home_of(file, state)
     plan, found = _tenant(home, tenant)
     if in_place:
@@ -116,7 +115,7 @@ def restore(
     store = vault(plan.store, os.environ)
     lease, _ = asyncio.run(_past(store, found))
     moment = asyncio.run(_moment(store, found, lease, when(at) if at else None, txid))
-    directory = target if target is not None else _room_for(plan, other or "")
+    directory = target if target is not None else asyncio.run(_room_for(plan, store, other or ""))
     version = asyncio.run(version_at(store, found, lease, when(at) if at else None, history.epoch_of(moment.path)))
     directory.mkdir(parents=True, exist_ok=True)
     for each in asyncio.run(_restore_all(store, found, moment, version, directory)):
@@ -133,14 +132,11 @@ def adopt(tenant: str, files: tuple[Path, ...], file: Path | None, state: Path |
     Where it has several, each file must be called as the database is that it becomes.
     """
     plan, found = _tenant(home_of(file, state), tenant)
-    directory = _room_for(plan, found.id)
+    directory = asyncio.run(_room_for(plan, vault(plan.store, os.environ), found.id))
     names = list(databases_of(found))
     targets = dict(zip(names, files, strict=False)) if len(names) == 1 else {each.name: each for each in files}
     if len(files) > len(names) or set(targets) - set(names):
         raise Unavailable(f"the databases of {found.id} are called {', '.join(names)}", hint="`databases` names them")
-    assert found.backup
-    if asyncio.run(vault(plan.store, os.environ).store.get(found.backup.lease)) is not None:
-        raise Unavailable(f"{found.id} has copies in the store already", hint="atc backup list shows them")
     for name, source in targets.items():
         adopt_database(source, directory / name)
         click.echo(f"{directory / name}: adopted; it is copied from the next start on")
@@ -158,13 +154,48 @@ def _check_place(target: Path | None, other: str | None, *, in_place: bool) -> N
         raise AtcError(f"{target.absolute().parent} is no directory", hint="make it first")
 
 
+async def _verified(store: Vault, plan: TenantPlan, lease: Lease, scratch: Path) -> dict[str, str]:
+    """What is wrong with each database, directory and file, or `ok`; databases first, in the order of atc.yml."""
+    if not lease.path and not lease.files:
+        raise Unavailable(f"nothing of {plan.id} was ever copied to {store.plan.url}")
+    said: dict[str, str] = {}
+    if lease.path:
+        gone = await missing(store, plan, lease, databases_of(plan))
+        moment = truth(lease)
+        rest = {name: txid for name, txid in moment.transactions.items() if name not in gone}
+        made: list[Path] = []
+        if len(gone) < len(databases_of(plan)):
+            made = await restore_moment(store, plan, replace(moment, transactions=rest), scratch, Progress())
+        here = {str(each.relative_to(scratch)): problem_of(each, thorough=True) or "ok" for each in made}
+        every = here | dict.fromkeys(gone, f"is missing in {lease.path} of the store")
+        said = {name: every[name] for name in databases_of(plan) if name in every} | every
+    if version := current(lease):
+        manifest, problems = await verify_files(store, plan, version, scratch)
+        said |= dict.fromkeys(sorted(manifest.roots), "ok") | dict(sorted(problems.items()))
+    return said
+
+
+@command.command("reinstate")
+@click.argument("tenant")
+@click.argument("path")
+@running_options
+def reinstate(tenant: str, path: str, file: Path | None, state: Path | None) -> None:
+    """Make a PATH of the store, such as e3.1, the truth of a TENANT whose lease is lost; it starts from there."""
+    plan, found = _tenant(home_of(file, state), tenant)
+    lease = asyncio.run(strays.reinstate(vault(plan.store, os.environ), found, path))
+    click.echo(f"{found.id}: {lease.path} is the truth; the other paths are in `atc backup list`")
+
+
 def when(text: str) -> datetime:
     """A time as people write it; UTC where no zone is said."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise click.UsageError(f"{text!r} is no time such as 2026-11-23T16:05:00Z") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    if found > datetime.now(UTC):
+        raise click.UsageError(f"{text!r} is in the future")
+    return found
 
 
 def _tenant(home: Path, name: str) -> tuple[Plan, TenantPlan]:
@@ -177,8 +208,9 @@ def _tenant(home: Path, name: str) -> tuple[Plan, TenantPlan]:
 
 async def _past(store: Vault, plan: TenantPlan) -> tuple[Lease, list[history.Past]]:
     assert plan.backup
-    lease = await read_lease(store.store, plan.backup.lease)
+    lease = await read_lease(store.store, plan.backup.lease, plan.id)
     if lease is None:
+        await strays.refuse(store.store, plan.backup.key, None, None)
         raise Unavailable(f"nothing of {plan.id} was ever copied to {store.plan.url}")
     return lease, history.pasts(lease, await store.store.entries(plan.backup.key), plan.backup.key)
 
@@ -186,12 +218,7 @@ async def _past(store: Vault, plan: TenantPlan) -> tuple[Lease, list[history.Pas
 async def _moment(store: Vault, plan: TenantPlan, lease: Lease, at: datetime | None, txid: int | None) -> Moment:
     assert plan.backup
     entries = await store.store.entries(plan.backup.key)
-    return history.moment(lease, at, txid, entries, plan.backup.key)
-
-
-def _restore(store: Vault, plan: TenantPlan, moment: Moment, directory: Path) -> list[Path]:
-    directory.mkdir(parents=True, exist_ok=True)
-    return asyncio.run(restore_moment(store, plan, moment, directory, Progress()))
+    return history.moment(lease, at, txid, entries, plan.backup.key, databases_of(plan))
 
 
 async def _restore_all(
@@ -209,13 +236,18 @@ async def _restore_all(
         return [*made, *(directory / each for each in files.manifest.roots if (directory / each).exists())]
 
 
-def _room_for(plan: Plan, name: str) -> Path:
-    """The directory of a tenant that has nothing yet."""
+async def _room_for(plan: Plan, store: Vault, name: str) -> Path:
+    """The directory of a tenant that has nothing yet, neither here nor in the store."""
     found = next((each for each in plan.tenants if each.id == name.strip("/")), None)
     if found is None:
         raise Unavailable(f"no tenant of this machine is called {name!r}", hint="add it to atc.yml first")
     if databases_here(found):
         raise AtcError(f"{found.id} has databases already", hint="restore in place, or as another one")
+    if found.backup:
+        lease = await read_lease(store.store, found.backup.lease, found.id)
+        if lease and (lease.path or lease.files or lease.history or lease.held or lease.deleted is not None):
+            raise Unavailable(f"{found.id} has copies in the store already", hint="atc backup list shows them")
+        await strays.refuse(store.store, found.backup.key, lease, None)
     return Path(found.directory)
 
 

@@ -134,7 +134,7 @@ class Copies:
     async def _publish(self, holder: Holder) -> None:
         supervisor = self._site.supervisor
         await self._end_what_is_left()
-        path = self._fresh_path(holder)
+        path = await self._fresh_path(holder)
         attaching.write_configuration(self._site, self.plan, path)
         self.attached = attached = Attachment(path)
         self.is_suspect = False  # a copy that begins now begins with what SQLite stands by
@@ -168,7 +168,15 @@ class Copies:
         await holder.point(path, time.time())
         log.info("replica.published tenant=%s path=%s", self.plan.id, path)
 
-    def _fresh_path(self, holder: Holder) -> str:
+    async def _fresh_path(self, holder: Holder) -> str:
+        """A path that nobody used before, whatever became of the lease: what the store has is looked at once."""
+        if self.number == 0:
+            used = history.last_number(await self._site.store.entries(self._key), self._key, holder.lease.epoch)
+            if used:
+                log.error(
+                    "lease.older tenant=%s epoch=%d: its paths were used already", self.plan.id, holder.lease.epoch
+                )
+            self.number = used
         self.number += 1
         self._changed()
         return f"e{holder.lease.epoch}.{self.number}"
@@ -215,7 +223,7 @@ class Copies:
 
     async def heal(self, holder: Holder, within: float) -> dict[str, int]:
         """Publish what SQLite stands by to a fresh path, and see that it can be restored."""
-        path = self._fresh_path(holder)
+        path = await self._fresh_path(holder)
         await attaching.publish_at_rest(self._site, self.plan, path, within)
         await self.checkpoint()
         copied = await verify(self._site, self.plan, path, within)

@@ -19,8 +19,8 @@ from typing import Any
 from atcgen.compiler.plan import TenantPlan
 from atcgen.errors import AtcError, Unavailable
 from atcgen.replica import attachment as attaching
-from atcgen.replica import fetching, history
-from atcgen.replica.attachment import Attachment, databases_here
+from atcgen.replica import fetching, history, strays
+from atcgen.replica.attachment import Attachment, databases_here, databases_of
 from atcgen.replica.copies import LONGEST_PAUSE, TROUBLE, Copies
 from atcgen.replica.custody import Verdict, follows, judge
 from atcgen.replica.filing import Filing
@@ -47,7 +47,9 @@ class Custodian:
     def __init__(self, plan: TenantPlan, site: Site, processes: Processes) -> None:
         assert plan.backup
         self.plan, self.backup, self.site, self._processes = plan, plan.backup, site, processes
-        self._claimant = Claimant(site.store, self.backup.lease, plan.id, site.owner, site.holder, site.plan.lease)
+        self._claimant = Claimant(
+            site.store, self.backup.lease, plan.id, site.owner, site.holder, site.plan.lease, check=self._check
+        )
         self.holder: Holder | None = None
         self._notes = Notes(plan, site.boot)
         self.copies = Copies(plan, site, self._notes, is_held=lambda holder: self.holder is holder, changed=self._note)
@@ -149,6 +151,14 @@ class Custodian:
             await self._give_back(dict(holder.lease.databases))
             raise
 
+    async def _check(self, old: Lease | None, fresh: Lease) -> None:
+        """Refuse before the lease is taken, or made, what would be refused after it."""
+        marker = self._notes.marker()
+        verdict, why = judge(fresh, marker, databases_here(self.plan), self.site.boot)
+        if verdict is Verdict.REFUSE:
+            raise Unavailable(why)
+        await strays.refuse(self.site.store, self.backup.key, old, marker)
+
     async def _have_the_truth(self, holder: Holder) -> None:
         lease, marker, here = holder.lease, self._notes.marker(), databases_here(self.plan)
         aside = None
@@ -161,6 +171,8 @@ class Custodian:
                 self._notes.mark(holder, (lease.path,), clean=False)  # or a failure would make it look old
             case Verdict.REPLACE:
                 aside = set_aside(here.values(), Path(self.plan.directory), datetime.now(UTC))
+                if not lease.files and not (marker and lease.path in marker.paths):
+                    fetching.put_aside(self.plan, fetching.roots_of(self.plan), Path(self.plan.directory), aside)
                 log.warning("custody.set_aside tenant=%s directory=%s reason=%r", self.plan.id, aside, why)
         has_only_files = verdict is Verdict.NEW and not follows(lease, marker, self.site.boot)
         if verdict in (Verdict.RESTORE, Verdict.REPLACE) or has_only_files:
@@ -266,7 +278,8 @@ class Custodian:
         async with self._lock:
             if self.holder or self._is_awake:
                 return
-            lease, marker = await read_lease(self.site.store, self.backup.lease), self._notes.marker()
+            marker = self._notes.marker()
+            lease = await read_lease(self.site.store, self.backup.lease, self.plan.id)
             if lease is None or marker is None or lease.epoch != marker.epoch:
                 self._owes = False
                 log.error("custody.superseded tenant=%s", self.plan.id)
@@ -350,7 +363,8 @@ class Custodian:
             assert holder
             try:
                 entries = await self.site.store.entries(self.backup.key)
-                moment = history.moment(holder.lease, at, txid, entries, self.backup.key)
+                names = databases_of(self.plan)
+                moment = history.moment(holder.lease, at, txid, entries, self.backup.key, names)
                 epoch = history.epoch_of(moment.path)
                 files = await fetching.version_at(self.site, self.plan, holder.lease, at, epoch) if at else None
                 async with self.files.fetched(files, self.progress) as place:

@@ -51,7 +51,7 @@ class Verdict(StrEnum):
     USE = "use"  # what is here is the truth
     RESTORE = "restore"  # the truth is in the store, and nothing is here
     REPLACE = "replace"  # the truth is in the store; what is here is set aside
-    REFUSE = "refuse"  # there was something, and the store knows nothing of it
+    REFUSE = "refuse"  # there was something, and the store knows nothing of it, or less
 
 
 def follows(lease: Lease, marker: Marker | None, boot: str) -> bool:
@@ -67,6 +67,11 @@ def judge(lease: Lease, marker: Marker | None, present: Collection[str], boot: s
     have lost what it had confirmed, whereas the store has it: after a restart of the machine only what was published
     completely is used.
     """
+    if marker and lease.path and marker.epoch >= lease.epoch:
+        return (
+            Verdict.REFUSE,
+            f"what is here is of epoch {marker.epoch}, and the store knows {lease.epoch - 1}: is it the right store?",
+        )
     if not lease.path:
         if marker and any(marker.paths):
             return (
@@ -80,8 +85,6 @@ def judge(lease: Lease, marker: Marker | None, present: Collection[str], boot: s
         return Verdict.RESTORE, "there is nothing here"
     if marker is None:
         return Verdict.REPLACE, "what is here follows from nothing that is known"
-    if marker.epoch >= lease.epoch:
-        return Verdict.REPLACE, f"what is here follows from another store (epoch {marker.epoch} of {lease.epoch})"
     if lease.path not in marker.paths:
         return Verdict.REPLACE, f"what is here follows from {marker.paths[-1] or 'nothing'}; the truth is {lease.path}"
     if not marker.clean and marker.boot != boot:

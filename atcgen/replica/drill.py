@@ -20,7 +20,7 @@ from atcgen.replica.custodian import Custodian
 from atcgen.replica.deletion import purge
 from atcgen.replica.lease import Lease, read_lease
 from atcgen.replica.progress import Progress
-from atcgen.replica.restoring import Moment, restore_moment
+from atcgen.replica.restoring import missing, restore_moment, truth
 from atcgen.replica.site import Vault
 from atcgen.system.sqlite import NotCheckpointed, problem_of, same_pages
 
@@ -60,17 +60,32 @@ async def keep_drilling(
     at_work: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> None:
     """Restore a tenant that is chosen by lot every so often, and write down how it went; `at_work` while it does."""
-    begun = time.time()
+    begun, nobody_before = time.time(), 0.0
     while vault.plan.drill:
         await asyncio.sleep(_LOOK_EVERY)
         last = Drill.read(file)
-        due = last.at + vault.plan.drill if last else begun + _AFTER_A_START
+        due = max(nobody_before, last.at + vault.plan.drill if last else begun + _AFTER_A_START)
         known = custodians()
         if time.time() >= due and known:
             with at_work():
                 with suppress(AtcError):  # it is tried again the next time
                     await purge(vault, time.time())
-                await drill(vault, random.choice(known), file, scratch)
+                if chosen := await choose(vault, known):
+                    await drill(vault, chosen, file, scratch)
+                else:
+                    nobody_before = time.time() + _AFTER_A_START
+
+
+async def choose(vault: Vault, custodians: Sequence[Custodian]) -> Custodian | None:
+    """One that has a copy, by lot; None when none has. One of which that cannot be known has a problem to tell."""
+    for each in random.sample(custodians, len(custodians)):
+        try:
+            lease = await _lease(vault, each.plan)
+        except AtcError:
+            return each
+        if lease and lease.path:
+            return each
+    return None
 
 
 async def drill(vault: Vault, custodian: Custodian, file: Path, scratch: Path) -> Drill:
@@ -95,7 +110,9 @@ async def _try(vault: Vault, custodian: Custodian, scratch: Path) -> bool:
     if lease is None or not lease.path:
         return False  # it never ran
     with tempfile.TemporaryDirectory(prefix=".drill-", dir=scratch) as place:
-        made = await restore_moment(vault, plan, Moment(lease.path), Path(place), Progress())
+        if gone := await missing(vault, plan, lease):
+            raise AtcError(f"{', '.join(gone)} is missing in {lease.path} of the store")
+        made = await restore_moment(vault, plan, truth(lease), Path(place), Progress())
         for each in made:
             complaint = await asyncio.to_thread(problem_of, each, thorough=True)
             if complaint:
@@ -114,4 +131,4 @@ async def _try(vault: Vault, custodian: Custodian, scratch: Path) -> bool:
 
 async def _lease(vault: Vault, plan: TenantPlan) -> Lease | None:
     assert plan.backup
-    return await read_lease(vault.store, plan.backup.lease)
+    return await read_lease(vault.store, plan.backup.lease, plan.id)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -96,13 +96,7 @@ class Fetched:
 
         Out: where it moved to; None when nothing was there.
         """
-        found = [directory / each for each in databases_of(self.plan)]
-        kept = {companion(each, suffix) for each in found for suffix in ("", *COMPANIONS)}
-        for root in self.manifest.roots:
-            target = directory / root
-            if os.path.lexists(target) and not is_empty(target) and _is_occupied(target, kept):
-                aside = aside or set_aside([], directory, datetime.now(UTC))
-                move_into(target, aside / root, kept)
+        aside = put_aside(self.plan, self.manifest.roots, directory, aside)
         for root in self.manifest.roots:
             source, target = self.scratch / root, directory / root
             if is_empty(target):
@@ -119,6 +113,21 @@ class Fetched:
                 (directory / each).mkdir()
                 if owner:
                     os.chown(directory / each, *owner)
+
+
+def put_aside(plan: TenantPlan, roots: Iterable[str], directory: Path, aside: Path | None) -> Path | None:
+    """Move what is in directories of files below a directory to `aside`, or a new one; databases stay.
+
+    Out: where it moved to; None when nothing was there.
+    """
+    found = [directory / each for each in databases_of(plan)]
+    kept = {companion(each, suffix) for each in found for suffix in ("", *COMPANIONS)}
+    for root in roots:
+        target = directory / root
+        if os.path.lexists(target) and not is_empty(target) and _is_occupied(target, kept):
+            aside = aside or set_aside([], directory, datetime.now(UTC))
+            move_into(target, aside / root, kept)
+    return aside
 
 
 def _is_occupied(target: Path, kept: Collection[Path]) -> bool:

@@ -13,7 +13,7 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -105,8 +105,10 @@ class Lease:
         return json.dumps({**asdict(self), "databases": dict(self.databases)}, indent=1)
 
     @classmethod
-    def from_json(cls, text: str | bytes, key: str) -> Lease:
-        """From text. What a newer version added is ignored; `StoreError` names `key` when anything else is wrong."""
+    def from_json(cls, text: str | bytes, key: str, tenant: str = "") -> Lease:
+        """From text. What a newer version added is ignored; `StoreError` names `key` when anything else is wrong, and
+        when it is not that of the tenant.
+        """
         try:
             said = _object(json.loads(text), "it")
             lease = cls(
@@ -125,15 +127,21 @@ class Lease:
             )
             if lease.epoch < 1 or lease.ttl <= 0:
                 raise ValueError("epoch or ttl is too small")
+            if tenant and lease.tenant != tenant:
+                raise ValueError(f"it is the lease of {lease.tenant}")
         except (ValueError, OverflowError, RecursionError) as problem:
             raise StoreError(f"{key} is damaged: {problem}") from None
         return lease
 
 
-async def read_lease(store: Store, key: str) -> Lease | None:
-    """The lease as it is in the store; None when there is none. Raises `StoreError`."""
+async def read_lease(store: Store, key: str, tenant: str = "") -> Lease | None:
+    """The lease as it is in the store; None when there is none. Raises `StoreError`, also when it is another's."""
     found = await store.get(key)
-    return Lease.from_json(found.body, key) if found else None
+    return Lease.from_json(found.body, key, tenant) if found else None
+
+
+async def anybody(_old: Lease | None, _fresh: Lease) -> None:
+    """Nothing speaks against taking a lease."""
 
 
 def _databases(said: dict[str, Any]) -> tuple[tuple[str, int], ...]:
@@ -185,18 +193,24 @@ class Claimant:
         *,
         clock: Clock = lease_clock,
         patience: Clock = time.monotonic,
+        check: Callable[[Lease | None, Lease], Awaitable[None]] = anybody,
     ) -> None:
-        """`clock` is what the holder will go by, and may be fast; `patience` measures waiting, and may be slow."""
+        """`clock` is what the holder will go by, and may be fast; `patience` measures waiting, and may be slow.
+
+        `check` gets the lease as it is, if there is one, and as it would be; it raises what speaks against taking it.
+        """
         self._store, self._key = store, key
         self._ours = Lease(tenant, 0, owner, holder, held=True, ttl=ttl)
-        self._clock, self._patience = clock, patience
+        self._clock, self._patience, self._check = clock, patience, check
         self._seen: tuple[str, float] | None = None
 
     async def acquire(self) -> Holder:
-        """The lease, from now on ours; raises `HeldElsewhere`, `Deleted` or `StoreError`."""
+        """The lease, from now on ours; raises `HeldElsewhere`, `Deleted`, `StoreError` or what the check does."""
         asked = self._patience()
         found = await self._store.get(self._key)
-        fresh = self._fresh(self._takeable(found, asked) if found else self._ours)
+        old = self._takeable(found, asked) if found else None
+        fresh = self._fresh(old or self._ours)
+        await self._check(old, fresh)
         started = self._clock()
         body = fresh.to_json().encode()
         try:
@@ -225,7 +239,7 @@ class Claimant:
 
     def _takeable(self, found: Found, asked: float) -> Lease:
         """The lease of an object that was asked for at a time; raises unless we may take it."""
-        lease = Lease.from_json(found.body, self._key)
+        lease = Lease.from_json(found.body, self._key, self._ours.tenant)
         if lease.deleted is not None:
             raise Deleted(f"{lease.tenant} was deleted; to take that back: atc tenant restore {lease.tenant}")
         if lease.held and lease.owner != self._ours.owner:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import pwd
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -37,8 +37,22 @@ class Moment:
 
 async def restore_all(vault: Vault, plan: TenantPlan, lease: Lease, progress: Progress) -> None:
     """Restore what a lease says is the truth. Raises `AtcError` when any of it is not there; nothing is left then."""
-    moment = Moment(lease.path, {name: txid for name, txid in lease.databases if txid})
-    await restore_moment(vault, plan, moment, Path(plan.directory), progress)
+    await restore_moment(vault, plan, truth(lease), Path(plan.directory), progress)
+
+
+def truth(lease: Lease) -> Moment:
+    """What a lease says is the truth."""
+    return Moment(lease.path, {name: txid for name, txid in lease.databases if txid})
+
+
+async def missing(vault: Vault, plan: TenantPlan, lease: Lease, otherwise: Iterable[str] = ()) -> list[str]:
+    """The databases of which the truth has nothing, though it should.
+
+    Which there are, a lease says that was given back, or else those that are here; `otherwise` when nothing says it.
+    """
+    names = [name for name, _ in lease.databases] or list(databases_here(plan)) or list(otherwise)
+    there = await _files(vault, plan, lease.path)
+    return [each for each in names if each not in there]
 
 
 async def restore_moment(
@@ -48,10 +62,10 @@ async def restore_moment(
     assert plan.backup
     key = plan.backup.key
     there = await _files(vault, plan, moment.path)
-    missing = [each for each in moment.transactions if each not in there]
-    if missing or not there:
-        said = "are missing" if len(missing) > 1 else "is missing"
-        raise Unavailable(f"{', '.join(missing) or 'everything'} {said} in {moment.path} of the store")
+    gone = [each for each in moment.transactions if each not in there]
+    if gone or not there:
+        said = "are missing" if len(gone) > 1 else "is missing"
+        raise Unavailable(f"{', '.join(gone) or 'everything'} {said} in {moment.path} of the store")
     progress.begin("databases", {name: sum(each.size for each in files) for name, files in there.items()})
     made: list[Path] = []
 
@@ -81,7 +95,7 @@ async def restore_moment(
         for each in made:  # half of them would be neither the truth nor nothing
             each.unlink(missing_ok=True)
         raise problems[0]
-    return made
+    return [directory / name for name in there]
 
 
 async def verify(vault: Vault, plan: TenantPlan, path: str, within: float) -> dict[str, int]:
@@ -107,7 +121,7 @@ async def verify(vault: Vault, plan: TenantPlan, path: str, within: float) -> di
 async def stored_sizes(vault: Vault, plan: TenantPlan) -> dict[str, int]:
     """Bytes in the store, on the path that is the truth, of each database that has anything there."""
     assert plan.backup
-    lease = await read_lease(vault.store, plan.backup.lease)
+    lease = await read_lease(vault.store, plan.backup.lease, plan.id)
     if lease is None or not lease.path:
         return {}
     return {name: sum(each.size for each in files) for name, files in (await _files(vault, plan, lease.path)).items()}

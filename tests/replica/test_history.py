@@ -14,6 +14,7 @@ from atcgen.replica.restoring import Moment
 from atcgen.system.store import Entry
 
 KEY = "tenants/a.x"
+NAMES = ["db"]
 LEASE = Lease(
     "a/x",
     3,
@@ -64,24 +65,34 @@ def test_the_past_is_listed_with_sizes() -> None:
 )
 def test_every_time_has_its_state(seconds: float, moment: Moment) -> None:
     """The path that was the truth then, and its latest state when nothing was written afterwards."""
-    assert history.moment(LEASE, at(seconds), None, ENTRIES, KEY) == moment
+    assert history.moment(LEASE, at(seconds), None, ENTRIES, KEY, NAMES) == moment
 
 
 def test_the_latest_state_is_that_of_the_last_release() -> None:
     """Exactly those transactions."""
-    assert history.moment(LEASE, None, None, ENTRIES, KEY) == Moment("e3.1", {"db": 9})
-    assert history.moment(LEASE, None, 4, ENTRIES, KEY) == Moment("e3.1", {"db": 4})
+    assert history.moment(LEASE, None, None, ENTRIES, KEY, NAMES) == Moment("e3.1", {"db": 9})
+    assert history.moment(LEASE, None, 4, ENTRIES, KEY, NAMES) == Moment("e3.1", {"db": 4})
 
 
 def test_what_nothing_tells_of_is_said() -> None:
     """Before the first copy, and where there is none."""
     with pytest.raises(Unavailable, match=r"before what can be restored of a/x, which begins 1970-01-01 00:01:40"):
-        history.moment(LEASE, at(99), None, ENTRIES, KEY)
+        history.moment(LEASE, at(99), None, ENTRIES, KEY, NAMES)
     with pytest.raises(Unavailable, match="nothing of a/x was ever copied"):
-        history.moment(replace(LEASE, path=""), None, None, ENTRIES, KEY)
+        history.moment(replace(LEASE, path=""), None, None, ENTRIES, KEY, NAMES)
     two = replace(LEASE, databases=(("db", 9), ("queue", 3)))
     with pytest.raises(Unavailable, match="there are several"):
-        history.moment(two, None, 4, ENTRIES, KEY)
+        history.moment(two, None, 4, ENTRIES, KEY, NAMES)
+
+
+def test_a_transaction_is_of_the_database_that_the_tenant_may_have() -> None:
+    """A lease that is held names none; and of two there is none to choose."""
+    held = replace(LEASE, held=True, databases=())
+    assert history.moment(held, None, 4, ENTRIES, KEY, ["db"]) == Moment("e3.1", {"db": 4})
+    with pytest.raises(Unavailable, match="a transaction is of one database, and there are several"):
+        history.moment(held, None, 4, ENTRIES, KEY, ["db", "queue"])
+    with pytest.raises(Unavailable, match="a time and a transaction"):
+        history.moment(held, at(150), 4, ENTRIES, KEY, ["db"])
 
 
 def test_only_what_is_older_than_the_retention_is_forgotten() -> None:

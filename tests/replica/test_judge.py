@@ -51,11 +51,16 @@ def test_nothing_here_means_that_it_comes_from_the_store() -> None:
     assert verdict(LEASE, OURS) is Verdict.RESTORE
 
 
+@pytest.mark.parametrize("present", [(), ("db",)])
+def test_a_store_that_knows_less_than_this_machine_is_the_wrong_one(present: tuple[str, ...]) -> None:
+    """Or an old copy of the right one."""
+    assert verdict(LEASE, replace(OURS, epoch=7), *present) is Verdict.REFUSE
+
+
 @pytest.mark.parametrize(
     "marker",
     [
         None,
-        replace(OURS, epoch=7),  # of another store, or of a copied disk
         replace(OURS, epoch=5, paths=("e5.1",)),  # somebody had it meanwhile
         replace(OURS, paths=("e6.2",)),
         replace(OURS, clean=False, boot="the last one"),  # the machine went down
@@ -80,7 +85,9 @@ _marker = st.builds(
 @given(st.none() | _marker, st.sets(st.sampled_from(["db", "queue"])))
 def test_what_was_published_is_never_followed_by_nothing(marker: Marker | None, present: set[str]) -> None:
     """Whatever is here: with something in the store, no tenant starts as if it were new."""
-    assert judge(LEASE, marker, present, BOOT)[0] not in (Verdict.NEW, Verdict.REFUSE)
+    found = judge(LEASE, marker, present, BOOT)[0]
+    assert found is not Verdict.NEW
+    assert (found is Verdict.REFUSE) == (marker is not None and marker.epoch >= LEASE.epoch)
 
 
 @given(_marker)

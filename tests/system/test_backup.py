@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -17,8 +18,9 @@ from atcgen.replica.custodian import Custodian
 from atcgen.replica.drill import Drill, drill
 from atcgen.replica.renewal import Processes
 from atcgen.replica.site import site, vault
+from atcgen.system.agent import ask
 from atcgen.system.supervisor import Supervisor
-from tests.system.machine import TENANT
+from tests.system.machine import PATH, PROGRAM, TENANT
 from tests.system.machines import World, world
 from tests.system.running import wait_until
 
@@ -137,6 +139,95 @@ def test_what_can_be_restored_is_listed_and_verified(pair: World) -> None:
     for each in pair.copies_of_some_change():
         each.write_bytes(each.read_bytes()[:-8])
     assert pair.a.atc.cli("backup", "verify", TENANT, check=False).returncode == 3
+
+
+def test_a_database_that_the_copy_has_not_is_said_to_be_missing(pair: World) -> None:
+    """By its name, in the order of atc.yml; a start would refuse as well."""
+    file = pair.a.home / "atc.yml"
+    file.write_text(file.read_text().replace("  env:", "  databases: [queue.sqlite3, db.sqlite3]\n  env:"))
+    text = file.read_text().replace("${database}", f"{pair.a.data}/db.sqlite3")
+    pair.a.atc.write(text)
+    pair.a.data.mkdir(parents=True, exist_ok=True)
+    for name in ("queue.sqlite3", "db.sqlite3"):
+        with closing(sqlite3.connect(pair.a.data / name)) as database:
+            database.execute("CREATE TABLE IF NOT EXISTS jobs (id INTEGER)")
+    assert pair.a.add(1)
+    pair.wait_until_published()
+    pair.a.stop()
+    wait_until(pair.is_released)
+    both = json.loads(pair.a.atc.cli("backup", "verify", TENANT, "--json").stdout)
+    assert list(both.items()) == [("queue.sqlite3", "ok"), ("db.sqlite3", "ok")]
+
+    shutil.rmtree(pair.store / f"tenants/{PROGRAM}" / pair.lease()["path"] / "queue.sqlite3")
+
+    said = pair.a.atc.cli("backup", "verify", TENANT, check=False)
+    path = pair.lease()["path"]
+    assert (said.returncode, said.stdout) == (
+        3,
+        f"queue.sqlite3: is missing in {path} of the store\ndb.sqlite3: ok\n",
+    )
+
+
+def test_nothing_is_restored_as_a_tenant_that_has_copies(pair: World, tmp_path: Path) -> None:
+    """Though nothing of it is here; nor is anything adopted."""
+    two_rows(pair)
+    other = pair.a.data.with_name("t.y")
+    assert pair.a.asked(f"/{OTHER}/rows")[0] == 200
+    lease = pair.store / "tenants/t.y/lease.json"
+    wait_until(lambda: json.loads(lease.read_text())["path"])
+    for each in (TENANT, OTHER):
+        assert ask(pair.a.home / ".atc", "POST", "/stop", each)[0] == 200
+    wait_until(lambda: pair.is_released() and not json.loads(lease.read_text())["held"])
+    shutil.copy(pair.a.data / "db.sqlite3", tmp_path / "copy")
+    shutil.rmtree(other)
+
+    for lost in (False, True):
+        if lost:
+            lease.unlink()
+        for words in (("restore", TENANT, "--as", OTHER), ("adopt", OTHER, str(tmp_path / "copy"))):
+            refused = pair.a.atc.cli("backup", *words, check=False)
+            said = "the store has copies of it" if lost else "has copies in the store already"
+            assert (refused.returncode, said in refused.stderr) == (3, True), refused.stderr
+            assert not other.exists()
+
+
+def test_a_transaction_of_a_tenant_that_runs_is_restored(pair: World, tmp_path: Path) -> None:
+    """A moment is one transaction or one time, and has been."""
+    two_rows(pair)
+    wait_until(lambda: pair.a.status()["copied_at"] > time.time() - 1)
+
+    pair.a.atc.cli("backup", "restore", TENANT, "--txid", "1", "--to", str(tmp_path / "then"))
+    with closing(sqlite3.connect(tmp_path / "then/db.sqlite3")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+    for where in (("--to", str(tmp_path / "new")), ("--as", OTHER), ("--in-place",)):
+        future = pair.a.atc.cli("backup", "restore", TENANT, "--at", "2999-01-01T00:00:00", *where, check=False)
+        assert (future.returncode, "is in the future" in future.stderr) == (2, True)
+        both = ("--at", "2026-01-01T00:00:00", "--txid", "1")
+        two = pair.a.atc.cli("backup", "restore", TENANT, *both, *where, check=False)
+        assert (two.returncode, "one of --at and --txid" in two.stderr) == (2, True)
+
+
+def test_a_lease_that_is_lost_is_no_empty_tenant(pair: World) -> None:
+    """Nothing starts, and nothing is made, until somebody says which copy is the truth."""
+    two_rows(pair)
+    pair.a.stop()
+    wait_until(pair.is_released)
+    path = pair.lease()["path"]
+    lease = pair.store / f"tenants/{PROGRAM}/lease.json"
+    lease.unlink()
+    pair.b.start()
+
+    assert pair.b.asked(PATH)[0] == 503
+    assert f"the store has copies of it ({path}) and no lease" in pair.b.status()["reason"]
+    assert not lease.exists()
+    assert pair.b.atc.cli("backup", "verify", TENANT, check=False).returncode == 3
+
+    pair.b.atc.cli("backup", "reinstate", TENANT, path)
+    assert pair.b.rows()["rows"] == [1, 2]
+    pair.b.stop()
+    wait_until(pair.is_released)
+    assert pair.a.rows()["rows"] == [1, 2]
 
 
 def test_a_deleted_tenant_can_be_taken_back(pair: World) -> None:
