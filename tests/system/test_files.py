@@ -132,7 +132,7 @@ def test_files_outlive_the_machine(shared: Shared, tmp_path: Path) -> None:
         before = a.files()
     with shared.machine() as b:
         said = json.loads(b.atc.cli("backup", "verify", "--json", "a/x").stdout)
-        assert said == {"main.sqlite3": "ok", "storage": "ok", "uploads": "ok"}
+        assert said == {"storage/main.sqlite3": "ok", "storage": "ok", "uploads": "ok"}
         b.atc.cli("backup", "restore", "a/x", "--to", str(tmp_path / "look"))
         assert (tmp_path / "look/uploads/late").read_bytes() == b"written while awake"
         assert (tmp_path / "look/storage/main.sqlite3").exists()
