@@ -216,7 +216,7 @@ def _settling(machine: Machine, event: Event) -> Step:
 def _fenced(machine: Machine, event: Event) -> Step:
     match event:
         case Looked() if event.busy or not event.order or event.used > machine.since:
-            return _return(machine, event.at, checks=False, recalls=machine.is_ordered)
+            return _return(machine, event.at, checks=True, recalls=machine.is_ordered)
         case Looked() if not (machine.is_ordered or event.visitors or event.at < machine.retry_at):
             return replace(machine, is_ordered=True), (Order(rungs(event.order, machine.impossible)),)
         case Requested():
