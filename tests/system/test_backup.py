@@ -151,6 +151,7 @@ def test_a_database_that_the_copy_has_not_is_said_to_be_missing(pair: World) -> 
     for name in ("queue.sqlite3", "db.sqlite3"):
         with closing(sqlite3.connect(pair.a.data / name)) as database:
             database.execute("CREATE TABLE IF NOT EXISTS jobs (id INTEGER)")
+    wait_until(lambda: [each["name"] for each in pair.a.status()["databases"]] == ["queue.sqlite3", "db.sqlite3"])
     assert pair.a.add(1)
     pair.wait_until_published()
     pair.a.stop()
