@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from atcgen.cli.push import push
 from atcgen.cli.source import find_file, read_text, running_options, state_directory
 from atcgen.compiler import Compiled, compile_text
 from atcgen.errors import AtcError
@@ -79,7 +80,13 @@ def draft_of(file: Path | None, state: Path | None) -> Draft:
     def compiled(text: str) -> Compiled:
         return compile_text(text, file=str(found), host=host, templates=read_templates())
 
-    return Draft(found, host, read_text, compiled, publish)
+    def published(target: Path, text: str) -> None:
+        if read_text(target) != text:
+            publish(target, text)
+        if compiled(text).plan.shared.is_followed:
+            push(found, state, "machines and their users")
+
+    return Draft(found, host, read_text, compiled, published)
 
 
 def hands(draft: Draft, terms: Terms) -> Executor:
@@ -104,6 +111,8 @@ def carry_out(draft: Draft, terms: Terms) -> None:
     if destroying and not terms.yes:
         show(steps, draft, existing)
         click.confirm("Destroy what is marked with '-'?", abort=True)
+    if not draft.edits:
+        draft.save()  # who was killed just before may have written it, and not pushed
     done = work.run()
     if draft.edits and not work.failed:
         draft.save()

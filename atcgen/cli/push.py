@@ -19,13 +19,19 @@ from atcgen.system.store import Conflict
 @running_options
 def command(message: str, file: Path | None, state: Path | None) -> None:
     """Make atc.yml the next edition, which all machines run; exit 1 when somebody else pushed meanwhile."""
+    same = push(file, state, message)
+    if same:
+        click.echo(f"edition {same.number} says the same already")
+
+
+def push(file: Path | None, state: Path | None, message: str) -> Edition | None:
+    """Make it the next edition, and tell machines; the newest one if that says the same already."""
     place = desk(file, state)
     refuse_errors(place, place.text, str(place.file))
     newest = asked(place.history.newest())
     if newest.edition and newest.edition.text == place.text:
         write_base(place.state, newest.edition)
-        click.echo(f"edition {newest.edition.number} says the same already")
-        return
+        return newest.edition
     _refuse_the_old(place, newest.edition)
     try:
         edition = asked(place.history.add(written(place.text, who(), message), newest))
@@ -36,6 +42,7 @@ def command(message: str, file: Path | None, state: Path | None) -> None:
         raise diverged(place, quicker) from None
     write_base(place.state, edition)
     announce(place, edition)
+    return None
 
 
 def _refuse_the_old(place: Desk, newest: Edition | None) -> None:
