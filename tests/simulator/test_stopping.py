@@ -106,6 +106,7 @@ def test_item_16_outbound_work_keeps_nobody_awake_and_inbound_does() -> None:
         wait_until(lambda: fly.machine(TARGET).load == 0, "no load")
         ask(fly.edge("iad"), replay(TO_TARGET, "/dial", port=str(outside.getsockname()[1])))
         with outside.accept()[0]:
+            wait_until(lambda: fly.machine(TARGET).load == 0, "no load")  # answered is not yet let go
             assert fly.autostop_pass() == [TARGET]
 
 

@@ -88,6 +88,7 @@ def test_a_restore_is_seen_on_the_page_and_on_the_command_line(rested: World) ->
     machine = rested.b.start()
     assert machine.asked(PATH)[0] == 503
     with _restore_that_stands_still(machine):
+        wait_until(lambda: machine.status()["restoring"]["seconds_left"])  # nothing is foretold of the first moments
         page, plain = _page(machine, "text/html"), _page(machine, "application/json")
         status, table = machine.status(), machine.atc.cli("status").stdout
 
