@@ -26,6 +26,7 @@ VARIABLES: Mapping[str, str] = {
     "socket": "the unix socket it has to listen on",
     "port": "the TCP port it has to listen on",
     "app.root": "the directory of the application",
+    "shims": "the directory of what atc adds to frameworks",
 }
 
 _PATTERN = re.compile(r"\$\$\{|\$\{([^}]*)\}")

@@ -26,6 +26,7 @@ from atcgen.compiler.source import Document, Path
 from atcgen.compiler.storage import store_plan
 from atcgen.compiler.tenancy import Wanted, tenant_plan
 from atcgen.diagnostics import Position
+from atcgen.platforms import PLATFORMS
 
 _T = TypeVar("_T", bound=Section)
 
@@ -125,7 +126,7 @@ def _of_user(
     config: Config, host: Host, user_id: str, user: User, path: str, tenant: Tenant, origin: Position
 ) -> Wanted:
     name = f"{user_id}/{path}" if path else user_id
-    app = _merge(App, _given(host), config.app, user.app, App(env=user.env), tenant.app, App(env=tenant.env))
+    app = _app(_given(host), config.app, user.app, App(env=user.env), tenant.app, App(env=tenant.env))
     place = Place().below(user).below(tenant)
     return Wanted(
         id=name,
@@ -149,7 +150,7 @@ def _of_user(
 
 def _of_route(config: Config, host: Host, route: Route, origin: Position, *, alone: bool = False) -> Wanted:
     inferred = infer(route)
-    app = _merge(App, _given(host), _alone_app(alone), config.app, route.app, App(env=route.env))
+    app = _app(_given(host), _alone_app(alone), config.app, route.app, App(env=route.env))
     path = f"/{inferred.endpoint}" if inferred.endpoint and not route.host else ""
     return Wanted(
         id=inferred.endpoint or (route.host or "/"),
@@ -171,6 +172,12 @@ def _of_route(config: Config, host: Host, route: Route, origin: Position, *, alo
         database_name="" if alone else inferred.database,
         fixed_port=config.server.target_port if alone else 0,
     )
+
+
+def _app(*levels: App) -> App:
+    """The application out of its levels, above what its platform says."""
+    preset = PLATFORMS[_merge(App, *levels).platform].app
+    return _merge(App, App.model_validate(preset), *levels)
 
 
 def _given(host: Host) -> App:

@@ -37,6 +37,7 @@ class Host:
     nginx_version: tuple[int, ...] = ()  # of the installed one; () when none is, and then only what all know is used
     python: str = "python3"
     litestream: str = "litestream"
+    shims: str = "/usr/lib/atc/shims"  # the directory of what is added to frameworks
     region: str | None = None
     instance: str | None = None
     resolvers: tuple[str, ...] = ()  # who is asked for the addresses of names

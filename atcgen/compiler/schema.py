@@ -6,7 +6,7 @@ JSON Schema for editors and the sentences of errors are made from it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -30,6 +30,12 @@ from atcgen.compiler.values import (
     UrlPath,
     UrlSuffix,
 )
+from atcgen.platforms import PLATFORMS
+
+if TYPE_CHECKING:
+    PlatformName = str
+else:
+    PlatformName = Literal[tuple(PLATFORMS)]
 
 DAY = 86_400.0
 PETABYTE = 1024**5
@@ -121,7 +127,9 @@ Static = Annotated[dict[UrlPath, Annotated[StaticDirectory, Short("dir")]], Shor
 class App(Section):
     """The application and how it is run; every key can be overridden per user and per tenant."""
 
-    platform: Literal["command"] = Field("command", description="How the application is run.")
+    platform: PlatformName = Field(
+        "command", description="The framework, which says every key of `app` that is missing; `command` says none."
+    )
     root: Text = Field(".", description="The directory of the application, relative to atc.yml.")
     start: Text = Field(
         "",

@@ -140,6 +140,7 @@ def _values(wanted: Wanted, directory: str, root: str, database: str, port: int,
         "socket": interpolate.SOCKET_MARK,
         "port": str(port),
         "app.root": root,
+        "shims": host.shims,
     }
 
 

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ def gather_host(
         nginx_version=nginx_version() if serving or shutil.which("nginx") else (),
         python=sys.executable,
         litestream=find_litestream() or "litestream",
+        shims=str(resources.files("atcgen.platforms") / "shims"),
         region=region or environ.get("FLY_REGION") or environ.get("ATC_REGION"),
         instance=instance or environ.get("FLY_MACHINE_ID") or environ.get("ATC_MACHINE"),
         resolvers=_resolvers(),
