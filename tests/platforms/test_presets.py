@@ -9,7 +9,7 @@ import yaml
 
 import atcgen.platforms
 from atcgen.platforms import PLATFORMS
-from tests.compiler.compiling import complaints, compiled
+from tests.compiler.compiling import compiled, complaints
 
 _ROOM = Path(atcgen.platforms.__file__).parent
 
