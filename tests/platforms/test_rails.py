@@ -80,6 +80,26 @@ def test_what_is_no_rails_application_is_not_taken_for_one() -> None:
     assert found.because == "rails in Gemfile"
 
 
+def test_what_is_there_is_found_and_what_is_shared_is_said() -> None:
+    """The database of production, and a Redis that all tenants would talk through."""
+    cable = "development:\n  adapter: async\n\nproduction:\n  url: <%= ENV['REDIS_URL'] %>\n  adapter: redis\n"
+    old = PLATFORM.detect(Texts(_rails_new("6.1.7") | {"db/production.sqlite3": "", "config/cable.yml": cable}))
+    new = PLATFORM.detect(
+        Texts(
+            _rails_new("8.0.1")
+            | {
+                "storage/production.sqlite3": "",
+                "config/cable.yml": "test:\n  adapter: redis\nproduction:\n  adapter: async\n",
+            }
+        )
+    )
+
+    assert old
+    assert new
+    assert (old.databases, len(old.says)) == (("db/production.sqlite3",), 1)
+    assert (new.databases, new.says) == (("storage/production.sqlite3",), ())
+
+
 def _rails_new(version: str, *gems: str) -> dict[str, str]:
     specs = "".join(f"    {each} (1.0.0)\n      railties (>= 7)\n" for each in gems)
     lock = f"GEM\n  specs:\n    rails ({version})\n      activesupport (= {version})\n{specs}"
@@ -144,7 +164,7 @@ def calendar(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_calendar_of_the_example(calendar: Path) -> None:
     """Everything that a browser sees of two tenants."""
     app = {"platform": "rails", "root": str(calendar)}
-    verify(Subject("rails, examples/calendar-rails", app, _CABLE, sign_in="/session/new"))
+    verify(Subject("rails, examples/calendar-rails", app, _CABLE, sign_in="/session/new", writes=("tmp/restart.txt",)))
 
 
 @pytest.fixture
