@@ -14,6 +14,8 @@ _PRIMARY = "db.sqlite3"
 APP = {
     "prepare": "bin/rails db:prepare",
     "start": "bundle exec puma -C config/puma.rb -b unix://${socket} ${shims}/rails/prefix.ru",
+    "private": ["storage", "tmp", "log"],
+    "files": ["storage"],
     "env": {
         "RAILS_ENV": "production",
         "RAILS_RELATIVE_URL_ROOT": "${tenant.path}",
