@@ -26,6 +26,7 @@ VARIABLES: Mapping[str, str] = {
     "socket": "the unix socket it has to listen on",
     "port": "the TCP port it has to listen on",
     "app.root": "the directory of the application",
+    "app.path": "the URL prefix below which its `shared` static directories are, such as /_atc/static/calendar",
     "shims": "the directory of what atc adds to frameworks",
 }
 

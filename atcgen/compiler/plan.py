@@ -289,6 +289,7 @@ class Plan:
     python: str
     litestream: str
     tenants: tuple[TenantPlan, ...]
+    commons: tuple[StaticPlan, ...]  # what applications serve to all their tenants alike
     remotes: tuple[Remote, ...]
     replays: tuple[Replay, ...]  # by first segment of the path
     replay_default: str  # '' or the target of everything nobody else owns
@@ -351,6 +352,7 @@ def load(text: str) -> Plan:
             "hooks": _hooks(data["hooks"]),
             "fleet": load_fleet(data["fleet"]),
             "tenants": tuple(tenant(each) for each in data["tenants"]),
+            "commons": tuple(_static(each) for each in data["commons"]),
             "remotes": tuple(Remote(**each) for each in data["remotes"]),
             "replays": tuple(Replay(**each) for each in data["replays"]),
             "host_replays": tuple(Replay(**each) for each in data["host_replays"]),

@@ -124,6 +124,11 @@ class StaticDirectory(Section):
     dir: Text = Field(description="The directory, relative to `app.root`.")
     immutable: bool = Field(False, description="Its files never change under one name; browsers keep them a year.")
     max_age: Duration = Field(3600, ge=0, le=365 * DAY, description="How long browsers may keep a file.")
+    shared: bool = Field(
+        False,
+        description="Serve it below `${app.path}` too, for all tenants alike: for stylesheets that were compiled once "
+        "for all of them, and name their images by whole paths.",
+    )
 
 
 Static = Annotated[dict[UrlPath, Annotated[StaticDirectory, Short("dir")]], Short("")]

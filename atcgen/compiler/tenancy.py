@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from atcgen.compiler import interpolate
 from atcgen.compiler.commands import command_words, hook_plans
-from atcgen.compiler.names import socket_directory
+from atcgen.compiler.names import application_path, socket_directory
 from atcgen.compiler.paths import absolute
 from atcgen.compiler.plan import Host, Paths, StaticPlan, StorePlan, TenantPlan
 from atcgen.compiler.schema import App, Backup, Config, Idle, StaticDirectory
@@ -140,6 +140,7 @@ def _values(wanted: Wanted, directory: str, root: str, database: str, port: int,
         "socket": interpolate.SOCKET_MARK,
         "port": str(port),
         "app.root": root,
+        "app.path": application_path(interpolate.expand(wanted.app.root, {}, host.environ)),
         "shims": host.shims,
     }
 
@@ -178,14 +179,14 @@ def _statics(
     for path, each in sorted(app.static.items()):
         directory = absolute(root, expand(each.dir))
         if path:
-            own.append(StaticPlan(f"{prefix}/{path}/", "", f"{directory}/", _cache_control(each)))
+            own.append(StaticPlan(f"{prefix}/{path}/", "", f"{directory}/", cache_control(each)))
         else:
             pattern = "^" + re.escape(prefix) + r"(?<atc_file>/(?!.*/\.)(?!\.)[^?]*\.[A-Za-z0-9]+)\z"
-            public.append(StaticPlan(f"{prefix}/", pattern, directory, _cache_control(each)))
+            public.append(StaticPlan(f"{prefix}/", pattern, directory, cache_control(each)))
     return tuple(own), tuple(public)
 
 
-def _cache_control(each: StaticDirectory) -> str:
+def cache_control(each: StaticDirectory) -> str:
     return "public, max-age=31536000, immutable" if each.immutable else f"public, max-age={int(each.max_age)}"
 
 
