@@ -94,7 +94,16 @@ def runs_atc(text: str) -> bool:
 
 
 def _last_stage(text: str) -> str:
-    return "FROM " + re.split(r"^\s*FROM\s+", text, flags=re.MULTILINE | re.IGNORECASE)[-1]
+    """The instructions that the image is made by: of the last stage, below those of the stages that it is from."""
+    stages: dict[str, str] = {}
+    stage = ""
+    for each in re.split(r"^\s*(?=FROM\s)", text, flags=re.MULTILINE | re.IGNORECASE)[1:]:
+        head = re.match(r"FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", each, re.IGNORECASE)
+        base, name = (head[1], head[2]) if head else ("", "")
+        stage = stages[base.lower()] + each if base.lower() in stages else each
+        if name:
+            stages[name.lower()] = stage
+    return stage
 
 
 def _last(stage: str, instruction: str) -> str:
@@ -104,13 +113,14 @@ def _last(stage: str, instruction: str) -> str:
 
 def _block(file: str, folder: str, user: str) -> str:
     data = posixpath.join(folder, DATA)
+    state = f"{DATA if '$' in folder else data}/.atc"  # arguments have no variables put in; it runs in that directory
     return _BLOCK.format(
         file=file,
         as_root="USER root\n" if user else "",
         as_before=f"RUN mkdir -p {data} && chown {user} {data}\nUSER {user}\n" if user else "",
         data=data,
         port=Server().http_port,
-        arguments=json.dumps(["--state", f"{data}/.atc"]),
+        arguments=json.dumps(["--state", state]),
     )
 
 

@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from atcgen.init.prefix_rules import LINES, WHOLE, Line
+from atcgen.init.prefix_rules import LINES, SCRIPTS, WHOLE, Line
 from atcgen.platforms.platform import Tree
 
+_TAG = 8  # lines that a tag may go over
 _LONGEST = 1000  # what has longer lines was not written by people
 _NOT_OWN = re.compile(
     r"(?:^|/)(?:tests?|spec|specs|__tests__|__mocks__|cypress|e2e|fixtures|docs?|migrations|migrate)/"
@@ -23,6 +24,11 @@ _NOT_OWN = re.compile(
 )
 _HASH = {".rb", ".py", ".ru", ".haml", ".slim", ".yml", ".yaml", ".rake"}
 _COMMENT = re.compile(r"\s*(?://|/?\*|<!--|<%#|\{#|\{\{!|<%--|-#|-# )")
+_COMMENTS = re.compile(
+    r"<!--(?!#).*?-->|<%#.*?%>|<%--.*?--%>|\{#.*?#\}|\{\{!.*?\}\}"
+    r"|\{% comment %\}.*?\{% endcomment %\}|(?<![\w*])/\*.*?\*/",
+    re.DOTALL,
+)
 _HASH_COMMENT = re.compile(r"\s*(?:#|-#|/(?!\w))")
 
 
@@ -59,15 +65,24 @@ def findings(tree: Tree, platform: str) -> list[Finding]:
 def _in_file(name: str, text: str, rules: Iterable[Line]) -> Iterator[Finding]:
     suffix = "." + name.rpartition(".")[2]
     used = [each for each in rules if suffix in each.suffixes and (not each.names or re.search(each.names, name))]
-    for number, line in enumerate(text.splitlines(), start=1):
+    lines = _blanked(text, suffix).splitlines()
+    for number, line in enumerate(lines, start=1):
         if len(line) > _LONGEST or _is_comment(line, suffix):
             continue
+        above = "\n".join(lines[max(0, number - _TAG) : number - 1])
         seen: set[int] = set()
         for rule in used:
             for match in rule.pattern.finditer(line):
-                if match.end() not in seen and not rule.spares(line, match):
+                if match.end() not in seen and rule.fits(f"{above}\n{line[: match.start()]}"):
                     seen.add(match.end())
                     yield Finding(name, number, match.start() + 1, rule.kind, _shown(line, match), rule.hint)
+
+
+def _blanked(text: str, suffix: str) -> str:
+    """A page or a stylesheet with its comments as spaces; in scripts, `/*` may be part of a word."""
+    if suffix in SCRIPTS or suffix in _HASH:
+        return text
+    return _COMMENTS.sub(lambda each: re.sub(r"[^\n]", " ", each[0]), text)
 
 
 def _is_comment(line: str, suffix: str) -> bool:

@@ -30,7 +30,7 @@ _PAGES = frozenset(
         ".astro",
     )
 )
-_SCRIPTS = frozenset((".js", ".mjs", ".cjs", ".ts", ".jsx", ".tsx"))
+SCRIPTS = frozenset((".js", ".mjs", ".cjs", ".ts", ".jsx", ".tsx"))
 _STYLES = frozenset((".css", ".scss", ".sass", ".less"))
 _RUBY = frozenset((".rb", ".erb", ".haml", ".slim"))
 _PYTHON = frozenset((".py",))
@@ -52,10 +52,12 @@ class Line:
     platforms: frozenset[str] = frozenset()  # all when empty
     names: str = ""  # which files, as a regular expression
     spared: re.Pattern[str] | None = None  # what stands before a match that survives all the same
+    needed: re.Pattern[str] | None = None  # what has to stand before it
 
-    def spares(self, line: str, match: re.Match[str]) -> bool:
-        """Is this one put right by somebody?"""
-        return bool(self.spared and self.spared.search(line[: match.start()]))
+    def fits(self, before: str) -> bool:
+        """Is it meant as a link, and does nobody put it right? `before`: the line up to the match, and some above."""
+        is_spared = self.spared and self.spared.search(before)
+        return not is_spared and bool(self.needed is None or self.needed.search(before))
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,9 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 _ATTRIBUTES = r"(?<![\w$.])(?:href|src|srcset|action|formaction|poster|manifest|hx-(?:get|post|put|patch|delete))"
-# Components of frameworks that put their base in: <Link href="/x">, <NuxtLink to="/x">.
-_COMPONENT = re.compile(r"<[A-Z][\w.]*\b[^>]*$")
+# Components of frameworks put their base in: <Link href="/x">, <NuxtLink to="/x">. Tags are in lower case.
+_COMPONENT = re.compile(r"<[A-Z][\w.]*\b[^>]*\Z")
+_TAG = re.compile(r"<[a-z][\w-]*\s[^<>]*\Z|<[a-z][\w-]*\s\Z")
 _LINK = "write the link with the framework's helper, or relative to the page"
 _SCRIPT = "a script finds the prefix in a <base> or a data attribute that the page has, or asks relative to the page"
 _STYLE = "name it relative to the stylesheet"
@@ -87,10 +90,17 @@ _CLIENTS = (
 LINES: tuple[Line, ...] = (
     Line(
         "link",
-        _pattern(rf"{_ATTRIBUTES}\s*=\s*\{{?\s*{_QUOTED}"),
-        _PAGES | _SCRIPTS | _PYTHON | frozenset((".rb",)),
+        _pattern(rf"{_ATTRIBUTES}=\{{?{_QUOTED}"),
+        _PAGES,
         _LINK,
         spared=_COMPONENT,
+    ),
+    Line(
+        "link",
+        _pattern(rf"{_ATTRIBUTES}=\{{?\\?{_QUOTED}"),
+        SCRIPTS | _PYTHON | frozenset((".rb",)),
+        _LINK,
+        needed=_TAG,
     ),
     Line(
         "link",
@@ -99,7 +109,7 @@ LINES: tuple[Line, ...] = (
         _LINK,
         platforms=_RAILS,
         # The helpers of assets put the prefix before a path from the root, too.
-        spared=re.compile(r"\b(?:image_tag|javascript_\w+_tag|stylesheet_\w+_tag|asset_path|image_path)\b"),
+        spared=re.compile(r"\b(?:image_tag|javascript_\w+_tag|stylesheet_\w+_tag|asset_path|image_path)\b[^\n]*\Z"),
     ),
     Line(
         "link",
@@ -125,7 +135,7 @@ LINES: tuple[Line, ...] = (
     Line(
         "redirect",
         _pattern(r"\bredirect(?:_to)?\b[^\n]*?[\"'`]https?://(?:localhost|127\.0\.0\.1)"),
-        _RUBY | _PYTHON | _SCRIPTS,
+        _RUBY | _PYTHON | SCRIPTS,
         "leave the host out",
     ),
     Line(
@@ -134,48 +144,48 @@ LINES: tuple[Line, ...] = (
         _PAGES,
         _LINK,
     ),
-    Line("fetch", _pattern(_CLIENTS + _QUOTED), _PAGES | _SCRIPTS, _SCRIPT),
+    Line("fetch", _pattern(_CLIENTS + _QUOTED), _PAGES | SCRIPTS, _SCRIPT),
     Line(
         "fetch",
         _pattern(rf"\.open\(\s*[\"'](?:GET|POST|PUT|PATCH|DELETE)[\"']\s*,\s*{_QUOTED}"),
-        _PAGES | _SCRIPTS,
+        _PAGES | SCRIPTS,
         _SCRIPT,
     ),
     Line(
         "location",
         _pattern(rf"\b(?:window|document|self|top)\.location(?:\.href)?\s*=(?!=)\s*{_QUOTED}"),
-        _PAGES | _SCRIPTS,
+        _PAGES | SCRIPTS,
         _SCRIPT,
     ),
     Line(
         "location",
         _pattern(rf"(?:\blocation\.(?:assign|replace)\(|(?<![\w.])location(?:\.href)?\s*=(?!=))\s*{_QUOTED}"),
-        _PAGES | _SCRIPTS,
+        _PAGES | SCRIPTS,
         _SCRIPT,
     ),
     Line(
         "location",
         _pattern(rf"\bhistory\.(?:push|replace)State\([^\n]*?,\s*{_QUOTED}"),
-        _PAGES | _SCRIPTS,
+        _PAGES | SCRIPTS,
         _SCRIPT,
     ),
     Line(
         "cookie",
         _pattern(r"\bdocument\.cookie\s*=[^\n]*?\bpath=/"),
-        _PAGES | _SCRIPTS,
+        _PAGES | SCRIPTS,
         "leave the path out: a script's cookie of '/' is every tenant's",
     ),
     Line(
         "cookie",
         _pattern(r"\bCookies\.(?:set|remove)\([^\n]*?\bpath:\s*[\"']/"),
-        _PAGES | _SCRIPTS,
+        _PAGES | SCRIPTS,
         "leave the path out: a script's cookie of '/' is every tenant's",
     ),
     # '/' itself is mended on the way out.
     Line(
         "cookie",
         _pattern(r"\b(?:cookies?|session|session_store)\b[^\n]*?\bpath[\"']?\s*(?:=>|[:=])\s*[\"']/(?=\w)"),
-        _RUBY | _PYTHON | _SCRIPTS,
+        _RUBY | _PYTHON | SCRIPTS,
         "a path other than '/' is not mended: leave it out, or put the prefix before it",
     ),
     Line(
@@ -187,7 +197,7 @@ LINES: tuple[Line, ...] = (
     Line(
         "cable",
         _pattern(r"\bcreateConsumer\(\s*[\"'`](?:wss?://[^\"'`]*)?/(?!/)"),
-        _PAGES | _SCRIPTS,
+        _PAGES | SCRIPTS,
         "call createConsumer() alone: it asks action_cable_meta_tag of the layout",
     ),
     Line(
@@ -225,8 +235,8 @@ LINES: tuple[Line, ...] = (
 
 def _cable_without_tag(tree: Tree) -> tuple[str, str] | None:
     """Action Cable asks the layout where it is, and else the root of the host."""
-    scripts = [name for suffix in _SCRIPTS for name in tree.names(f"app/**/*{suffix}")]
-    caller = next((each for each in sorted(scripts) if "createConsumer" in tree.text(each)), "")
+    scripts = [name for suffix in SCRIPTS for name in tree.names(f"app/**/*{suffix}")]
+    caller = next((each for each in sorted(scripts) if re.search(r"createConsumer\(\s*\)", tree.text(each))), "")
     layouts = tree.names("app/views/layouts/*")
     if not caller or any("action_cable_meta_tag" in tree.text(each) for each in layouts):
         return None
