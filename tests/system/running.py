@@ -193,6 +193,20 @@ def running(
 
 
 @contextmanager
+def serving_file(write: Callable[[int], str]) -> Iterator[Atc]:
+    """atc, serving a whole atc.yml, which `write` makes for a port."""
+    home = Path(tempfile.mkdtemp(prefix="atc-"))
+    port = free_port()
+    (home / "atc.yml").write_text(write(port))
+    try:
+        with _serving(home, port, (), {}) as atc:
+            yield atc
+    finally:
+        if not os.environ.get("ATC_TEST_LEAVE"):
+            shutil.rmtree(home)
+
+
+@contextmanager
 def again(atc: Atc) -> Iterator[Atc]:
     """`atc run` once more, where one was that has ended."""
     with _serving(atc.home, atc.port, (), {}) as second:
