@@ -14,7 +14,7 @@ from atcgen.init.showcases import import_showcases, is_showcases
 
 
 @click.command("import")
-@click.argument("source", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("source", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The atc.yml to write; printed when missing.")
 def command(source: Path, output: Path | None) -> None:
     """Write an atc.yml with the tenants of a navigator.yml, or of a showcases.yml with years, cities and events.

@@ -13,7 +13,7 @@ from atcgen.platforms.platform import Platform
 _MADE = "<!-- Made by `make docs`; do not edit. -->"
 _INTRODUCTION = """\
 `app.platform` names the framework of an application, and says every key of `app` that atc.yml does not say. `atc init`
-finds out which it is; [init.md](init.md) is about that. Whatever is below can be overridden, key by key, and `env` by name.
+finds out which it is; [init.md](init.md) is about that. What is below can be overridden key by key, and `env` by name.
 """
 
 

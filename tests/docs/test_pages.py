@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -98,7 +99,7 @@ def test_every_page_is_named_by_the_readme() -> None:
     assert named == {each.name for each in PAGES if each.parent == ROOT / "docs"}
 
 
-MADE = {
+MADE: dict[str, Callable[[], str]] = {
     "configuration.md": configuration_page,
     "platforms.md": platforms_page,
     "diagnostics.md": lambda: diagnostics_page(TEMPLATES),
