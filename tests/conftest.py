@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio  # noqa: F401 - here, and not by the agent, which would do so without OpenSSL; clients need it
-import http.client  # noqa: F401 - the same
 import os
 
 from hypothesis import HealthCheck, settings
