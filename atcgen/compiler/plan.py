@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from atcgen.compiler.fleet_plan import FleetPlan, Remote, RemotePrefix, Replay, load_fleet
+from atcgen.compiler.listing import Listed
 
 BESIDE = ("fly.toml", "Dockerfile")  # files beside atc.yml that belong to a target
 
@@ -252,6 +253,7 @@ class ServerPlan:
     cache_max_item_pattern: str
     bad_gateway: str  # the internal URL of the page
     pages: tuple[Page, ...]
+    index: tuple[Page, ...]  # what lists the tenants at '/', if anything does
     hold: float
     max_waiting: int
     boots: int
@@ -315,6 +317,7 @@ class Plan:
     remote_prefixes: tuple[RemotePrefix, ...]
     closed: tuple[str, ...]  # paths of users of this machine, where nothing falls through to a tenant at '/'
     users: tuple[str, ...]
+    listed: tuple[Listed, ...]  # every tenant of every machine, when a page lists them
 
     @property
     def sends_elsewhere(self) -> bool:
@@ -366,7 +369,7 @@ def load(text: str) -> Plan:
 
     server = data["server"]
     server |= {key: tuple(value) for key, value in server.items() if isinstance(value, list)}
-    server["pages"] = tuple(Page(**each) for each in server["pages"])
+    server |= {key: tuple(Page(**each) for each in server[key]) for key in ("pages", "index")}
     return Plan(
         **{
             **data,
@@ -386,5 +389,6 @@ def load(text: str) -> Plan:
             "command": tuple(data["command"]),
             "closed": tuple(data["closed"]),
             "users": tuple(data["users"]),
+            "listed": tuple(Listed(**each) for each in data["listed"]),
         }
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import html
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from atcgen.compiler.fleet_words import fleet_words
+from atcgen.compiler.listing import by_user
 from atcgen.compiler.plan import Plan, TenantPlan
 from atcgen.compiler.quoting import ini_command_word, ini_value, nginx_word, shell_word
 from atcgen.compiler.stripping import mended, strip_facts
@@ -44,7 +46,7 @@ def render(plan: Plan, templates: Templates) -> Files:
         tenants=tuple(sorted(plan.tenants, key=lambda each: each.program)),
         remote_prefixes=tuple(sorted(plan.remote_prefixes, key=lambda each: each.path)),
     )
-    files = dict(_nginx(ordered, templates)) | dict(_supervisor(ordered, templates))
+    files = dict(_nginx(ordered, templates)) | dict(_supervisor(ordered, templates)) | dict(_index(ordered, templates))
     files["plan.json"] = plan.to_json()
     return files
 
@@ -133,6 +135,8 @@ def _nginx(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
             {each for tenant in plan.tenants for each in tenant.app_files}, key=lambda each: each.location
         ),
         "pages": [vars(each) | {"own": f"{paths.current}/nginx/{each.own}"} for each in plan.server.pages],
+        "index": [vars(each) | {"given": f"{paths.current}/{each.given}"} for each in plan.server.index],
+        "tenants_page": f"{paths.current}/index/tenants.html",
         "nginx_error_log": f"{paths.logs}/nginx.error.log",
         "other_log": f"{paths.logs}/access/_other.log",
         "agent_upstream": f"unix:{paths.agent_socket}",
@@ -160,6 +164,15 @@ def _nginx(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     context["version"] = nginx_version(files)
     files["nginx/version.conf"] = environment.get_template("nginx/version.conf.j2").render(context)
     yield from files.items()
+
+
+def _index(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
+    """The page that lists the tenants; not below nginx/, since nginx has not to be told when it changes."""
+    if plan.server.index:
+        pages = _environment(templates, lambda value: html.escape(str(value)))
+        for name in ("index", "tenants"):
+            page = pages.get_template(f"nginx/{name}.html.j2")
+            yield f"index/{name}.html", page.render(users=by_user(plan.listed))
 
 
 def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
