@@ -20,6 +20,7 @@ from atcgen.provision.existing import Existing
 from atcgen.provision.planner import difference, too_large
 from atcgen.provision.safety import Safety
 from atcgen.provision.steps import Destroying, Step
+from atcgen.provision.variables import with_those_of_tenants
 from atcgen.replica.site import Vault, vault
 from atcgen.system.edits import publish
 from atcgen.system.fly import open_fly
@@ -78,7 +79,8 @@ def draft_of(file: Path | None, state: Path | None) -> Draft:
     host = gather_host(found.absolute().parent, state_directory(found, state), environ)
 
     def compiled(text: str) -> Compiled:
-        return compile_text(text, file=str(found), host=host, templates=read_templates())
+        here = with_those_of_tenants(host, text, str(found))
+        return compile_text(text, file=str(found), host=here, templates=read_templates())
 
     def published(target: Path, text: str) -> None:
         if read_text(target) != text:
