@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from atcgen.cli.push import push
 from atcgen.cli.source import find_file, read_text, running_options, state_directory
 from atcgen.compiler import Compiled, compile_text
 from atcgen.errors import AtcError
+from atcgen.fleet.history import open_history
+from atcgen.fleet.reports import forget, read_all
 from atcgen.provision.draft import Draft
 from atcgen.provision.executor import Executor
 from atcgen.provision.existing import Existing
@@ -118,6 +121,7 @@ def carry_out(draft: Draft, terms: Terms) -> None:
     done = work.run()
     if draft.edits and not work.failed:
         draft.save()
+    forget_reports(draft, work)
     for problem in work.failed.values():
         click.echo(f"error: {problem}", err=True)
         if problem.hint:
@@ -125,6 +129,19 @@ def carry_out(draft: Draft, terms: Terms) -> None:
     if work.failed:
         raise AtcError(f"{done} steps done, {len(work.failed)} not", hint="run it again: it goes on where it is")
     click.echo(f"{done} steps done" if done else "everything is as atc.yml says")
+
+
+def forget_reports(draft: Draft, work: Executor) -> None:
+    """Drop what machines reported that are gone: nobody is to tell them anything. It is not worth failing for."""
+    shared = draft.compile().plan.shared
+    if not shared.is_followed:
+        return
+    try:
+        store = open_history(shared, os.environ).store
+        reports = asyncio.run(read_all(store, shared.secret))
+        asyncio.run(forget(store, reports, {each.id for each in work.look().machines}))
+    except AtcError as problem:
+        click.echo(f"warning: atc fleet status may name machines that are gone: {problem}", err=True)
 
 
 def show(steps: tuple[Step, ...], draft: Draft, existing: Existing) -> None:

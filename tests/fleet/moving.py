@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -74,24 +74,26 @@ class World:
         """The atc.yml of whoever types commands."""
         return self.home / "atc.yml"
 
-    def atc(self, *words: str, kill_at: int = 0) -> int:
-        """A command; its exit status. `kill_at`: SIGKILL once it printed so many lines."""
+    def atc(self, *words: str, kill_at: str = "", after: float = 0) -> int:
+        """A command; its exit status. `kill_at`: SIGKILL so many seconds after it printed a line with these words."""
         whole = [sys.executable, "-u", "-m", "atcgen", *words]
         self.said.append(f"$ atc {' '.join(words)}")
         with subprocess.Popen(
             whole, cwd=self.home, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as process:
             assert process.stdout
-            for number, line in enumerate(process.stdout, 1):
+            for line in process.stdout:
                 self.said.append(f"{time.monotonic():.2f} {line.rstrip()}")
-                if number == kill_at:
+                if kill_at and kill_at in line:
+                    time.sleep(after)
                     process.kill()
-                    self.said.append("killed")
+                    self.said.append(f"{time.monotonic():.2f} killed")
+                    kill_at = ""
         return process.returncode
 
-    def apply(self, *words: str, kill_at: int = 0) -> int:
+    def apply(self, *words: str, grace: float = 1, **more: Any) -> int:
         """One that makes and destroys machines."""
-        return self.atc(*words, "--yes", "--grace", "1", "--wait", "60", kill_at=kill_at)
+        return self.atc(*words, "--yes", "--grace", str(grace), "--wait", "60", **more)
 
     def machines(self) -> dict[str, tuple[str, str]]:
         """The user and the region of each machine that exists."""
@@ -158,7 +160,7 @@ def moving_world(home: Path, *, s3: bool = False) -> Iterator[World]:
             assert made.apply("fleet", "apply") == 0, made.said
             yield made
         except BaseException:
-            print(*made.said, sep="\n")
+            print(*made.said, *sim.errors[-40:], sep="\n")
             for each in sim.fleet.registry.machines.values():
                 print(each, each.log.read_text() if each.log.exists() else "")
             raise
@@ -180,6 +182,7 @@ class Seen:
     status: int
     who: str = ""
     rows: frozenset[int] = frozenset()
+    said: str = ""  # when it was no answer of a tenant
 
 
 class Clients:
@@ -215,6 +218,15 @@ class Clients:
 
         wait_until(enough, within)
 
+    def wait_until(self, seen: Callable[[Seen], bool], within: float = 60) -> None:
+        """Until each tenant was answered like that for a row."""
+
+        def everywhere() -> bool:
+            found = {each.tenant for each in list(self.seen) if each.row and each.status == 200 and seen(each)}
+            return found >= set(TENANTS)
+
+        wait_until(everywhere, within)
+
     def _go_on(self, tenant: str, edge: str) -> None:
         while not self._over.is_set():
             for row in (next(self._numbers), 0):
@@ -222,14 +234,16 @@ class Clients:
                 self._over.wait(self._pause)
 
     def _ask(self, tenant: str, edge: str, row: int) -> Seen:
-        began, status, who, rows = time.monotonic(), 0, "", frozenset[int]()
+        began, status, who, said, rows = time.monotonic(), 0, "", "", frozenset[int]()
         path, method = (f"/{tenant}/add?id={row}", "POST") if row else (f"/{tenant}/rows", "GET")
         with suppress(OSError, h11.RemoteProtocolError):
             answer = ask(self._world.sim.edge(edge), path, method=method, timeout=60)
             status, who = answer.status, answer.headers.get("x-who", "")
-            if status == 200 and not row:
+            if status != 200:
+                said = answer.body.decode(errors="replace")[:200]
+            elif not row:
                 rows = frozenset(json.loads(answer.body)["rows"])
-        return Seen(tenant, edge, row, began, time.monotonic(), status, who, rows)
+        return Seen(tenant, edge, row, began, time.monotonic(), status, who, rows, said)
 
 
 @dataclass(frozen=True)
@@ -275,11 +289,13 @@ def judged(world: World, seen: list[Seen], homes: dict[str, list[str]]) -> Verdi
 
 
 def _back(good: list[Seen], order: list[str]) -> Iterator[Seen]:
-    """Answers of an earlier machine to requests that began after a later one had answered."""
+    """Answers of an earlier machine to requests that began after a later one had answered, where none comes twice."""
+    if len(set(order)) < len(order):
+        return
     firsts = [0.0, *(_first(good, machine) for machine in order[1:])]
     for each in good:
         machine = each.who.split()[-1]
-        if machine in order and order.count(machine) == 1:
+        if machine in order:
             number = order.index(machine)
             if any(each.began > later for later in firsts[number + 1 :]):
                 yield each
