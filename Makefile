@@ -31,7 +31,6 @@ run: install nginx ## serve the ten tenants of examples/atc.yml on http://localh
 	$(VENV)/bin/atc run -c examples/atc.yml --state .atc
 
 fleet: install nginx ## serve the same ten on four machines of a simulated Fly.io, on http://localhost:8080
-	@mkdir -p .atc/fleet/copies
 	$(VENV)/bin/python -m simulator examples/fleet/machines.yml
 
 build: install nginx ## write the configuration of examples/atc.yml to build/

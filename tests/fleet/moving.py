@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -281,7 +281,7 @@ def judged(world: World, seen: list[Seen], homes: dict[str, list[str]]) -> Verdi
         stale += [e for e in reads if any(ended < e.began and row not in e.rows for row, ended in known.items())]
         back += list(_back(good, order))
         times = sorted(known.values())
-        gaps[tenant] = max((b - a for a, b in zip(times, times[1:], strict=False)), default=0.0)
+        gaps[tenant] = max((b - a for a, b in pairwise(times)), default=0.0)
     bad = [each.status for each in seen if each.status != 200]
     refused = {status: bad.count(status) for status in sorted(set(bad))}
     acknowledged = sum(1 for each in seen if each.row and each.status == 200)
@@ -304,5 +304,3 @@ def _back(good: list[Seen], order: list[str]) -> Iterator[Seen]:
 def _first(good: list[Seen], machine: str) -> float:
     """When a machine answered first."""
     return min((each.ended for each in good if each.who.endswith(f" {machine}")), default=float("inf"))
-
-

@@ -1,6 +1,4 @@
-"""A user moves, with rows in two tenants, while clients write and read: nothing is lost, and nobody is asked in vain for
-long.
-"""
+"""A user moves, with rows in two tenants, while clients write and read: nothing is lost, and all see new rows."""
 
 from __future__ import annotations
 
@@ -59,7 +57,8 @@ def test_killed_anywhere_and_run_again(tmp_path: Path) -> None:
             clients.wait_for(2)
             for number, step in enumerate(STEPS):
                 region = ("ams", "iad")[number % 2]
-                after = 0 if step == "- machine" else rng.uniform(0, 0.3)  # else it may hold the machine for two minutes
+                # Who is killed while it holds a machine leaves a lease of two minutes.
+                after = 0 if step == "- machine" else rng.uniform(0, 0.3)
                 world.apply("user", "move", USER, "--to", region, kill_at=step, after=after)
                 assert world.apply("user", "move", USER, "--to", region) == 0
                 assert world.region_of(USER) == region

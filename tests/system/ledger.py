@@ -1,6 +1,6 @@
 """An application that keeps what it was told: `POST …/add?id=N` is answered when N is committed, `GET …/rows` says what
-is there. On the socket that is its argument, with a database at $DATABASE; JOURNAL and SYNC are SQLite's modes. X-Who of
-each answer is $OWNER and $MACHINE.
+is there. On the socket that is its argument, with a database at $DATABASE; JOURNAL and SYNC are SQLite's modes. X-Who
+of each answer is $OWNER and $MACHINE.
 """
 
 from __future__ import annotations
