@@ -4,6 +4,9 @@
 PYTHON ?= python3
 VENV := .venv
 CALENDAR := examples/calendar
+# `make run APP=rails`: the same calendar in another framework; its Makefile installs what it needs.
+CONFIG := $(if $(APP),examples/calendar-$(APP)/atc.yml,examples/atc.yml)
+STATE := $(if $(APP),.atc/$(APP),.atc)
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,8 +30,11 @@ nginx:
 	    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends nginx; \
 	  else echo "nginx is missing; on Debian: sudo apt-get install nginx" >&2; exit 1; fi; }
 
-run: install nginx ## serve the ten tenants of examples/atc.yml on http://localhost:8080
-	$(VENV)/bin/atc run -c examples/atc.yml --state .atc
+run: install nginx $(APP:%=calendar-%) ## serve the ten tenants of examples/atc.yml on http://localhost:8080
+	$(VENV)/bin/atc run -c $(CONFIG) --state $(STATE)
+
+calendar-%:
+	@$(MAKE) --no-print-directory -C examples/$@
 
 fleet: install nginx ## serve the same ten on four machines of a simulated Fly.io, on http://localhost:8080
 	$(VENV)/bin/python -m simulator examples/fleet/machines.yml

@@ -32,6 +32,9 @@ def explain(plan: Plan, url: str) -> Explanation:
     host, path = (parts.hostname or "").lower(), resolved(parts.path or "/")
     if plan.server.health_check_path and path == plan.server.health_check_path:
         return Explanation(url, "health", "", "nginx", "", "server.health_check_path is answered without waking anyone")
+    for each in plan.commons:
+        if path.startswith(each.location):
+            return Explanation(url, "static", "", each.directory, "", "nginx serves the file, to all tenants alike")
     for tenant in plan.tenants:
         if tenant.host and tenant.host == host:
             return _local(url, path, tenant, f"its host is {host}")

@@ -11,6 +11,7 @@ from typing import TypeVar, cast
 
 from atcgen.compiler.claims import spellings
 from atcgen.compiler.commands import command_text, hook_plans
+from atcgen.compiler.commons import common_statics
 from atcgen.compiler.fleet import by_host, fleet_plan, shared_secret
 from atcgen.compiler.fleet_plan import Remote, RemotePrefix, Replay
 from atcgen.compiler.names import program_name
@@ -76,6 +77,7 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
         python=host.python,
         litestream=host.litestream,
         tenants=tenants,
+        commons=common_statics((wanted.app for wanted, _, _ in placed), host),
         remotes=remotes,
         replays=tuple(Replay(user, target) for user, target in sorted(homes.items()) if target),
         replay_default=next((each.target for each in remotes if not each.path and not each.host), ""),

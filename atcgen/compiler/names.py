@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 
 ROOT = "_root"
 REPLICA = "replica+"  # begins the name of the program that copies a tenant's databases; no tenant's name has a '+'
@@ -40,3 +41,11 @@ def socket_directory(run: str, program: str) -> str:
     digest = hashlib.sha256(program.encode()).hexdigest()[:_DIGEST_LENGTH]
     readable = program[: max(0, room - _DIGEST_LENGTH - 1)]
     return f"{run}/{readable}-{digest}" if readable else f"{run}/{digest}"
+
+
+def application_path(root: str) -> str:
+    """The URL prefix of an application, for all its tenants alike, after its directory as atc.yml has it: so it is the
+    same on the machine where stylesheets are compiled as on those that serve them.
+    """
+    directory = posixpath.normpath(root)
+    return f"/_atc/static/{program_name('' if directory == '.' else directory)}"

@@ -11,7 +11,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 
-from atcgen.platforms.platform import Platform
+from atcgen.platforms.platform import Detected, Platform, Tree
 
 
 def _platforms() -> Iterator[Platform]:
@@ -22,3 +22,10 @@ def _platforms() -> Iterator[Platform]:
 
 
 PLATFORMS: Mapping[str, Platform] = {each.name: each for each in sorted(_platforms(), key=lambda each: each.name)}
+
+
+def detected(tree: Tree) -> list[tuple[Platform, Detected]]:
+    """The platforms that know an application, the one that is meant first."""
+    found = [(each, each.detect(tree)) for each in PLATFORMS.values()]
+    known = [(platform, said) for platform, said in found if said]
+    return sorted(known, key=lambda each: (-each[1].weight, each[0].name))

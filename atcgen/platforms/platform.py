@@ -8,13 +8,16 @@ from typing import Any, Protocol
 
 
 class Tree(Protocol):
-    """The files of an application, to be looked at only."""
+    """The files of an application, to be looked at only. Paths are relative to its directory, with slashes."""
 
     def text(self, path: str) -> str:
         """What is in a file; '' when there is none of that name."""
 
     def names(self, pattern: str) -> tuple[str, ...]:
-        """The files and directories that match a pattern such as `db/migrate/*.rb`, sorted."""
+        """The files and directories that match a pattern such as `db/migrate/*.rb`, sorted; '*' is part of one name.
+
+        `**/` is any directories but those of others' code: node_modules, vendor, virtual environments, hidden ones.
+        """
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,9 @@ class Detected:
 
     because: str  # for people: `rails 7.2.2 in Gemfile.lock`
     app: Mapping[str, Any] = field(default_factory=dict)  # keys of `app:` that it needs besides the preset
+    weight: int = 1  # several platforms may know an application: the heaviest is meant, such as Prisma above node
+    databases: tuple[str, ...] = ()  # SQLite files that are there and hold its data so far, such as `db.sqlite3`
+    says: tuple[str, ...] = ()  # sentences about what is found besides, or is left for the owner to do
 
 
 def _detect_nothing(_: Tree) -> Detected | None:

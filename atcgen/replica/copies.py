@@ -55,6 +55,7 @@ class Copies:
         self.gauge = Gauge()
         self.is_suspect = False  # litestream may have seen what SQLite does not stand by
         self._publishing: asyncio.Task[Any] | None = None
+        self._starting: asyncio.Task[str] | None = None
         self._published_at = 0.0  # when the last attempt to publish began, by the loop's clock
 
     def begin(self, holder: Holder) -> None:
@@ -71,6 +72,8 @@ class Copies:
     async def end(self, number: signal.Signals) -> None:
         """End litestream, and wait until it has."""
         attached, self.attached = self.attached, None
+        if self._starting:
+            await asyncio.wait([self._starting])
         if attached and attached.pid:
             await attaching.end(attached.pid, number)
 
@@ -132,22 +135,34 @@ class Copies:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _publish(self, holder: Holder) -> None:
-        supervisor = self._site.supervisor
         await self._end_what_is_left()
         path = await self._fresh_path(holder)
         attaching.write_configuration(self._site, self.plan, path)
         self.attached = attached = Attachment(path)
         self.is_suspect = False  # a copy that begins now begins with what SQLite stands by
-        await asyncio.to_thread(supervisor.start, self._program, 0)
-        attached.pid = (await asyncio.to_thread(supervisor.process, self._program, 0)).pid
-        if not runs(attached.pid):
-            raise Unavailable("litestream ended at once")
+        self._starting = self._site.start(self._start(attached))
+        problem = await asyncio.shield(self._starting)
+        if problem or not runs(attached.pid):
+            raise Unavailable(problem or "litestream ended at once")
         self._changed()
         attached.inodes = await attaching.wait_for_first_copy(self.plan, _PATIENCE)
         await self._point(holder, path)
         attached.is_published = True
         self._changed()
         await self._forget_old(holder)
+
+    async def _start(self, attached: Attachment) -> str:
+        """Start litestream; why that failed. When nobody waits for it any more, it ends what it began."""
+        supervisor = self._site.supervisor
+        try:
+            await asyncio.to_thread(supervisor.start, self._program, 0)
+            attached.pid = (await asyncio.to_thread(supervisor.process, self._program, 0)).pid
+        except TROUBLE as problem:
+            return str(problem)
+        if self.attached is not attached and runs(attached.pid):
+            with suppress(OSError):
+                os.killpg(attached.pid, signal.SIGKILL)
+        return ""
 
     async def _end_what_is_left(self) -> None:
         """End a litestream that is not the one of an attachment, and wait until supervisord knows of its end."""
