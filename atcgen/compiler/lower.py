@@ -26,7 +26,7 @@ from atcgen.compiler.serving import server_plan, sleep_plan
 from atcgen.compiler.shared import shared_plan
 from atcgen.compiler.source import Document, Path
 from atcgen.compiler.storage import store_plan
-from atcgen.compiler.tenancy import Wanted, tenant_plan
+from atcgen.compiler.tenancy import Wanted, strips, tenant_plan
 from atcgen.diagnostics import Position
 from atcgen.platforms import PLATFORMS
 
@@ -47,7 +47,7 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
     store = store_plan(config.storage, host)
     tenants = tuple(tenant_plan(wanted, ports.get(wanted.id, 0), config, host, paths, store) for wanted in local)
     remotes = tuple(
-        Remote(wanted.id, wanted.path, wanted.host, target, str(wanted.origin))
+        Remote(wanted.id, wanted.path, wanted.host, target, str(wanted.origin), strips(wanted))
         for wanted, _, target in placed
         if target
     )

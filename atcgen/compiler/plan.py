@@ -180,7 +180,7 @@ class TenantPlan:
     prepare: tuple[str, ...]
     hooks: tuple[HookPlan, ...]
     release: str
-    health: str  # the URL path to ask, with the prefix
+    health: str  # the URL path to ask of the process
     health_declared: bool  # False: any answer below 500 will do
     port: int  # 0: it listens on a unix socket
     socket_directory: str
@@ -199,6 +199,7 @@ class TenantPlan:
     access_log: str
     log: str  # what its processes say, each slot in a file LOG.SLOT.log
     location: str  # the prefix with a slash at the end
+    strips: bool  # the application knows of no prefix: nginx takes it away, and puts it back into what is answered
     pool_keep: str  # names of the two upstream groups
     pool_once: str
     upstream: str  # what nginx connects to

@@ -12,6 +12,7 @@ from atcgen.compiler.fleet_words import fleet_words
 from atcgen.compiler.listing import by_user
 from atcgen.compiler.plan import Plan, TenantPlan
 from atcgen.compiler.quoting import ini_command_word, ini_value, nginx_word, shell_word
+from atcgen.compiler.stripping import mended, strip_facts
 
 if TYPE_CHECKING:
     import jinja2
@@ -102,6 +103,7 @@ def _tenant_view(plan: Plan, tenant: TenantPlan) -> dict[str, Any]:
     return vars(tenant) | {
         "url_keep": f"http://{tenant.pool_keep}",
         "url_once": f"http://{tenant.pool_once}",
+        "strip_script": f"{tenant.path}/_atc/prefix.js",
         "routes_others": not tenant.path and not tenant.host and bool(plan.replays),
         "include": f"hosts/{tenant.program}.conf",
     }
@@ -117,6 +119,10 @@ def _nginx(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "server": plan.server,
         "fleet": plan.fleet,
         "steered_users": sorted({each.user_id for each in plan.tenants if each.user_id and not each.host}),
+        **strip_facts(plan),
+        "mended": lambda before: _Spelt(mended(before)),
+        "variable": lambda name, depth: _Spelt(f"${name}_{depth}"),
+        "prefix_script": f"{paths.current}/nginx/prefix.js",
         "steer_file": f"{paths.current}/nginx/steer.js",
         "words": {key: _spelt_all(each) for key, each in fleet_words(plan).items()},
         "stripped": STEERING,
@@ -152,6 +158,8 @@ def _nginx(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     if plan.fleet.steers:
         text = environment.get_template("nginx/steer.js.j2").render(context)
         files["nginx/steer.js"] = text
+    for name in ("strip.conf", "mend.conf", "prefix.js") if context["strips"] else ():
+        files[f"nginx/{name}"] = environment.get_template(f"nginx/{name}.j2").render(context)
     files |= {name: text for name, text in templates.items() if name.startswith("nginx/pages/")}
     context["version"] = nginx_version(files)
     files["nginx/version.conf"] = environment.get_template("nginx/version.conf.j2").render(context)

@@ -153,6 +153,12 @@ class App(Section):
     release: Text = Field(
         "", description="What names the release, such as `${ENV:GIT_SHA}`; when missing, the files below `root` do."
     )
+    prefix: Literal["keep", "strip"] = Field(
+        "keep",
+        description="`keep` hands over the path as it came, below `${tenant.path}`, which the application is told; "
+        "`strip` is for one that knows of no prefix: it sees the path without it, and nginx puts it back into what "
+        "it answers.",
+    )
     health: UrlSuffix = Field(
         "",
         description="A path below the tenant's prefix that answers 2xx or 3xx when the tenant is ready; "

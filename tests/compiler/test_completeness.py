@@ -35,7 +35,7 @@ fleet: {secret: s, steer: true, elsewhere: [{path: "**.pdf", app: print}], app: 
 users:
   a: {tenants: {x: {}, y: {host: y.example}, z: {app: {start: "serve ${port}", cache: all}}}}
   b: {region: bos, tenants: {x: {}, y: {host: away.example}}}
-  c: {tenants: {x: {region: bos}}}
+  c: {tenants: {x: {region: bos}, s: {app: {prefix: strip}}}}
 routes: [{endpoint: /, app: {streaming: true}}]
 """
 
