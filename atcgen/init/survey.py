@@ -72,7 +72,8 @@ def _said_before(tree: Tree) -> dict[str, str]:
     data = parse(text, "")[0].data
     app = data.get("app") if isinstance(data, dict) else None
     known = app if isinstance(app, dict) else {}
-    found = {key: value for key, value in known.items() if key in ("platform", "start", "prefix") and isinstance(value, str)}
+    words = {key: known.get(key) for key in ("platform", "start", "prefix")}
+    found = {key: value for key, value in words.items() if isinstance(value, str)}
     return found if found.get("platform", _NONE) in PLATFORMS else {}
 
 
