@@ -16,6 +16,7 @@ from atcgen.agent.lifecycle import State
 from atcgen.agent.tasks import Once
 from atcgen.compiler.render import PREPARE_SLOT
 from atcgen.errors import AtcError, Unavailable
+from atcgen.system import private
 from atcgen.system.connections import Connections
 from atcgen.system.directories import make_tenant_directories
 from atcgen.system.logs import size_of, tail_since, tenant_log
@@ -63,6 +64,7 @@ async def prepare(keeper: Keeper, machine: Machine) -> life.Event | None:
         async with _turn(machine, keeper, PREPARE_SLOT):
             if is_over(keeper.tenant):
                 return None
+            await provide(keeper, PREPARE_SLOT, machine)
             mark_pending(plan, stamp)
             await _spawn(keeper, PREPARE_SLOT, machine.supervisor)
             async with asyncio.timeout(plan.prepare_timeout):
@@ -109,6 +111,7 @@ async def boot(keeper: Keeper, slot: int, machine: Machine) -> life.Event:
     async with _turn(machine, keeper, slot):
         try:
             make_tenant_directories(plan, machine.worker_user)
+            await provide(keeper, slot, machine)
             await _spawn(keeper, slot, machine.supervisor)
         except _TROUBLE as problem:  # whatever it is, those who wait must hear of it
             return life.Faulted(machine.clock(), slot, f"could not be started: {problem}")
@@ -152,6 +155,22 @@ def _treat_as_others(keeper: Keeper, slot: int) -> None:
     """Give a process that boots behind all others its usual place among them."""
     if keeper.plan.boots_behind and slot in keeper.pids:
         treat_as_others(keeper.pids[slot])
+
+
+async def provide(keeper: Keeper, slot: int, machine: Machine) -> None:
+    """Have what of the release is the tenant's own for the process that is about to start in a slot."""
+    if keeper.plan.private:
+        release = await machine.releases.name(keeper.plan)
+        async with keeper.provides:
+            keeper.provided.add(slot)
+            await asyncio.to_thread(private.provide, keeper.plan, slot, release, keeper.busy())
+
+
+async def tidy(keeper: Keeper, slot: int) -> None:
+    """Remove the copies of releases in which no process of the tenant runs any more: the one of a slot has ended."""
+    keeper.provided.discard(slot)
+    async with keeper.provides:
+        await asyncio.to_thread(private.tidy, keeper.plan, keeper.busy())
 
 
 async def _spawn(keeper: Keeper, slot: int, supervisor: Supervisor) -> None:

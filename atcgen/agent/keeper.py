@@ -39,6 +39,8 @@ class Keeper:
         self.last_asked = 0.0  # when a request last woke it, or found it waking; seconds of the epoch
         self.tally = Tally()
         self.pids: dict[int, int] = {}  # slot -> process id
+        self.provides = asyncio.Lock()  # held while copies of releases are made and removed
+        self.provided: set[int] = set()  # slots for which there is one
         self.log_begins: dict[int, int] = {}  # slot -> size of its log when it was started
         self.stop_asked: dict[int, float] = {}  # slot -> when its process was told to end, by the loop's clock
         self.connected: frozenset[str] = frozenset()  # connections to its process at the last look
@@ -52,6 +54,10 @@ class Keeper:
         self.tenant = replace(self.tenant, slots=plan.slots, prepares=_prepares(plan), pinned=plan.pin)
         if self.custodian and plan.backup:
             self.custodian.take(plan)
+
+    def busy(self) -> frozenset[int]:
+        """The slots in which something runs, or is about to."""
+        return frozenset(self.provided | self.pids.keys())
 
     def address(self, slot: int) -> Address:
         """Where the process of a slot listens."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from atcgen.agent import lifecycle as life
-from atcgen.agent.execute import explained
+from atcgen.agent.execute import explained, tidy
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.service import Service
@@ -95,6 +95,8 @@ def _ended(service: Service, keeper: Keeper, slot: int, pid: int, *, expected: b
     if keeper.probing and slot == keeper.tenant.slot and keeper.tenant.state in (State.STARTING, State.SWITCHING):
         keeper.probing.cancel()
     service.feed(keeper, life.Exited(now, slot, explained(keeper, slot, "the process ended")))
+    if keeper.plan.private:
+        service.tasks.start(tidy(keeper, slot))
 
 
 def _is_orderly(keeper: Keeper, slot: int) -> bool:

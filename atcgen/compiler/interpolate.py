@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 # No value may hold a NUL, so the mark cannot be confused with anything an owner writes.
 SOCKET_MARK = "\0socket\0"
+# The same for the directory of the application where it is another one for every tenant: the script says which.
+ROOT_MARK = "\0root\0"
 
 VARIABLES: Mapping[str, str] = {
     "tenant.name": "what people call the tenant",

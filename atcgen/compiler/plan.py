@@ -24,12 +24,14 @@ class Host:
     state: str  # the state directory, absolute
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     is_directory: Callable[[str], bool] = field(default=lambda _: True, repr=False)  # is there one of that name?
+    holds_data: Callable[[str], bool] = field(default=lambda _: False, repr=False)  # is there a file below that name?
     serving: bool = False  # what is compiled is about to run here
     command: tuple[str, ...] = ()  # `atc run -- COMMAND`
     has_file: bool = True  # False: there is no atc.yml, and one tenant at '/'
     cpus: int = 1
     user: str = ""
     is_root: bool = False
+    can_mount: bool = False  # give a process a mount namespace, and another unix user in it
     can_prefer: bool = False  # put processes behind all others, and take it back
     unix_users: frozenset[str] = frozenset()  # the accounts of this machine; empty when they are not known
     open_files: int = 1024  # the hard limit of file descriptors
@@ -141,6 +143,22 @@ class BackupPlan:
 
 
 @dataclass(frozen=True)
+class PrivatePlan:
+    """What a tenant has a version of its own of, though the application finds it in the release."""
+
+    by: str  # mount, copy
+    directories: tuple[str, ...]  # paths below the release, and below the tenant's directory
+    files: tuple[str, ...]
+    copies: str  # the directory of its copies of releases
+    skipped: tuple[str, ...]  # directories that are no part of a release, wherever they lie
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Directories and files."""
+        return (*self.directories, *self.files)
+
+
+@dataclass(frozen=True)
 class TenantPlan:
     """A tenant of this machine."""
 
@@ -156,8 +174,9 @@ class TenantPlan:
     files: tuple[str, ...]  # directories that are copied besides
     backup: BackupPlan | None  # None: its databases are on this machine only
     root: str
+    private: PrivatePlan | None  # None: it shares all of the release
     env: tuple[tuple[str, str], ...] = field(repr=False)
-    start: tuple[str, ...]  # words; SOCKET_MARK stands for the socket
+    start: tuple[str, ...]  # words; SOCKET_MARK stands for the socket, ROOT_MARK for its version of the release
     prepare: tuple[str, ...]
     hooks: tuple[HookPlan, ...]
     release: str
@@ -315,6 +334,11 @@ def _static(data: dict[str, Any]) -> StaticPlan:
     return StaticPlan(**{**data, "closed": tuple(data["closed"])})
 
 
+def _private(data: dict[str, Any]) -> PrivatePlan:
+    lists = {key: tuple(value) for key, value in data.items() if isinstance(value, list)}
+    return PrivatePlan(**{**data, **lists})
+
+
 def _shared(data: dict[str, Any]) -> SharedPlan:
     hosts = tuple((name, url) for name, url in data["hosts"])
     return SharedPlan(**{**data, "hosts": hosts, "variables": tuple(data["variables"])})
@@ -333,8 +357,12 @@ def load(text: str) -> Plan:
         lists = {key: tuple(value) for key, value in each.items() if isinstance(value, list)}
         lists["env"] = tuple((name, value) for name, value in each["env"])
         lists |= {key: tuple(_static(one) for one in each[key]) for key in statics}
-        backup = {"backup": each["backup"] and BackupPlan(**each["backup"]), "hooks": _hooks(each["hooks"])}
-        return TenantPlan(**(each | lists | backup))
+        parts = {
+            "backup": each["backup"] and BackupPlan(**each["backup"]),
+            "hooks": _hooks(each["hooks"]),
+            "private": each["private"] and _private(each["private"]),
+        }
+        return TenantPlan(**(each | lists | parts))
 
     server = data["server"]
     server |= {key: tuple(value) for key, value in server.items() if isinstance(value, list)}

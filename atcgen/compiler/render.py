@@ -169,6 +169,7 @@ def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
             "processes": PREPARE_SLOT + 1 if tenant.prepare else tenant.slots,
             "stop_wait": max(1, round(tenant.stop_timeout)),
             "log": _Spelt(ini_value(tenant.log) + ".%(process_num)d.log"),
+            "user": "" if _mounts(tenant) else tenant.unix_user,
         }
         for tenant in plan.tenants
     ]
@@ -209,7 +210,18 @@ def _launcher(tenant: TenantPlan) -> tuple[str, ...]:
 
     That is not what `nice` does: since Linux 6.6 anybody may wait until the nicest has used up its slice.
     """
-    return (*(("chrt", "-i", "0") if tenant.boots_behind else ()), "/bin/sh")
+    behind = ("chrt", "-i", "0") if tenant.boots_behind else ()
+    # What the machine mounts and unmounts is seen, and what is mounted for the tenant is seen nowhere else.
+    apart = ("unshare", "--mount", "--propagation", "slave") if _mounts(tenant) else ()
+    return (*behind, *apart, "/bin/sh")
+
+
+def _mounts(tenant: TenantPlan) -> list[dict[str, str]]:
+    """What is mounted for the processes of a tenant: what of its own over what of the release."""
+    private = tenant.private
+    if private is None or private.by != "mount":
+        return []
+    return [{"own": f"{tenant.directory}/{each}", "over": f"./{each}"} for each in private.directories]
 
 
 def _withheld(plan: Plan, tenant: TenantPlan) -> tuple[str, ...]:
@@ -236,6 +248,8 @@ def _launch(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         view = vars(tenant) | {
             "stop_tries": round(tenant.stop_timeout * 10),
             "withheld": _withheld(plan, tenant),
+            "mounts": _mounts(tenant),
+            "copies": tenant.private.copies if tenant.private and tenant.private.by == "copy" else "",
         }
         files = {
             "lock": f"{tenant.directory}/.prepare.lock",

@@ -24,6 +24,7 @@ from atcgen.compiler.values import (
     Listener,
     MachineWord,
     Network,
+    PrivatePath,
     Segment,
     Size,
     Text,
@@ -162,6 +163,17 @@ class App(Section):
         default_factory=list,
         description="Directories below the tenant's whose files are copied to `storage.replica` and restored with its "
         "databases: uploads. Databases in them are copied as such.",
+    )
+    private: Annotated[list[PrivatePath], Short(empty=list)] = Field(
+        default_factory=list,
+        description="What every tenant has a version of its own of, though the application finds it below `root`: "
+        "directories such as `storage`, `tmp` and `log`, and files, such as `db.sqlite3`. It lies below the tenant's "
+        "directory under the same name. A last part with a dot means a file, unless a slash follows.",
+    )
+    private_by: Literal["auto", "mount", "copy"] = Field(
+        "auto",
+        description="How: `mount`, in a mount namespace of the process, which needs root and directories; `copy`, in a "
+        "copy of the release made of hard links; `auto` is the first of them that is possible.",
     )
     static: Static = Field(
         default_factory=dict,

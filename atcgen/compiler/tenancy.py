@@ -13,7 +13,8 @@ from atcgen.compiler import interpolate
 from atcgen.compiler.commands import command_words, hook_plans
 from atcgen.compiler.names import application_path, socket_directory
 from atcgen.compiler.paths import absolute
-from atcgen.compiler.plan import Host, Paths, StaticPlan, StorePlan, TenantPlan
+from atcgen.compiler.plan import Host, Paths, PrivatePlan, StaticPlan, StorePlan, TenantPlan
+from atcgen.compiler.private import private_plan, sendfile_mapping, sent_files
 from atcgen.compiler.schema import App, Backup, Config, Idle, StaticDirectory
 from atcgen.compiler.shared import shared_plan
 from atcgen.compiler.storage import backup_plan
@@ -63,16 +64,18 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
     root = host.roots.get(wanted.id) or absolute(host.base, interpolate.expand(app.root, {}, host.environ))
     databases = tuple(f"{directory}/{each}" for each in wanted.databases)
     values = _values(wanted, directory, root, databases[0], port, host)
+    stores = {*store.directories, *shared_plan(config, host).directories}  # they may be one
+    outside = (absolute(host.base, volume), host.state, *sorted(stores))
+    private = private_plan(app, wanted.program, wanted.databases, host, outside)
+    own = values | ({"app.root": interpolate.ROOT_MARK} if private else {})
     run = socket_directory(paths.run, wanted.program)
     start, prepare = (app.start, app.prepare) if app.start else (_DEFAULT_START, app.prepare or _DEFAULT_PREPARE)
     prefix = f"{wanted.path}/"
     link = "" if port else f"{run}/sock"
     statics, public = _statics(app, root, wanted.path, lambda text: interpolate.expand(text, {}, host.environ))
-    stores = {*store.directories, *shared_plan(config, host).directories}  # they may be one
-    private = (absolute(host.base, volume), host.state, *sorted(stores))
     sends = config.server.x_sendfile_enabled
-    own_files = (StaticPlan(f"/_atc/files/{wanted.program}/", "", f"{directory}/", ""),) if sends else ()
-    app_files = (_app_files(root, private),) if sends else ()
+    own_files = sent_files(wanted.program, directory, private) if sends else ()
+    app_files = (_app_files(root, outside, private),) if sends else ()
     return TenantPlan(
         id=wanted.id,
         program=wanted.program,
@@ -86,9 +89,10 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
         files=tuple(f"{directory}/{each}" for each in app.files),
         backup=backup_plan(wanted.program, wanted.backup, paths) if store.url else None,
         root=root,
-        env=_environment(wanted, values, port, databases[0], host),
-        start=command_words(start, values, host),
-        prepare=command_words(prepare, values, host),
+        private=private,
+        env=_environment(wanted, own, port, databases[0], host),
+        start=command_words(start, own, host),
+        prepare=command_words(prepare, own, host),
         hooks=hook_plans(config.hooks.tenant, values, host),
         release=interpolate.expand(app.release, values, host.environ),
         health=wanted.path + (app.health or "/"),
@@ -118,7 +122,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
         public=public,
         websocket=f"{prefix}{app.websocket}" if app.websocket is not None else "",
         streaming=app.streaming,
-        sendfile_mapping=",".join(f"{each.directory}={each.location}" for each in (*own_files, *app_files)),
+        sendfile_mapping=sendfile_mapping(root, private, own_files, app_files),
         own_files=own_files,
         app_files=app_files,
     )
@@ -190,11 +194,14 @@ def cache_control(each: StaticDirectory) -> str:
     return "public, max-age=31536000, immutable" if each.immutable else f"public, max-age={int(each.max_age)}"
 
 
-def _app_files(root: str, private: tuple[str, ...]) -> StaticPlan:
+def _app_files(root: str, outside: tuple[str, ...], private: PrivatePlan | None) -> StaticPlan:
     """The files of an application that it may let nginx send, for all its tenants alike: those below its root that are
-    not below a `private` directory, where the data of tenants is.
+    not below a directory `outside` of it, where the data of tenants is, nor what each has a version of its own of.
     """
-    location = f"/_atc/app/{hashlib.sha256(root.encode()).hexdigest()[:12]}/"
-    inside = [os.path.relpath(each, root) for each in private if os.path.commonpath([each, root]) == root]
-    closed = tuple(f"{location}{each}/" for each in inside)
+    named = "\0".join([root, *sorted(private.paths)]) if private else root
+    location = f"/_atc/app/{hashlib.sha256(named.encode()).hexdigest()[:12]}/"
+    inside = [os.path.relpath(each, root) for each in outside if os.path.commonpath([each, root]) == root]
+    inside += private.directories if private else ()
+    files = private.files if private else ()
+    closed = (*(f"{location}{each}/" for each in inside), *(f"{location}{each}" for each in files))
     return StaticPlan(location, "", f"{root.rstrip('/')}/", "", closed)

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -57,6 +58,18 @@ class Atc:
             return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
         finally:
             connection.close()
+
+    def in_background(self, path: str) -> Callable[[], Answer]:
+        """A request that goes on; what is returned waits for its answer."""
+        answers: list[Answer] = []
+        thread = threading.Thread(target=lambda: answers.append(self.ask(path)), daemon=True)
+        thread.start()
+
+        def answer() -> Answer:
+            thread.join(30)
+            return answers[0]
+
+        return answer
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body."""
@@ -159,8 +172,15 @@ def reserved_port() -> Iterator[int]:
 
 def base_config(home: Path, port: int, server: str, arguments: str) -> str:
     """server and app of a test's atc.yml."""
+    return _server(port, server) + _app(home, arguments)
+
+
+def _server(port: int, server: str) -> str:
+    return f"server: {{http_port: {port}, bind: 127.0.0.1, {server}}}\n"
+
+
+def _app(home: Path, arguments: str) -> str:
     return (
-        f"server: {{http_port: {port}, bind: 127.0.0.1, {server}}}\n"
         f"app:\n  root: {APPLICATION.parent}\n  start: {sys.executable} application.py {arguments}\n"
         f"  env: {{OWNER: '${{tenant.id}}', STARTS: {home}/starts, NOTES: {home}/notes}}\n"
     )
@@ -174,18 +194,38 @@ def running(
     arguments: str = "${socket}",
     words: tuple[str, ...] = (),
     environ: Mapping[str, str] | None = None,
+    app: str = "",
 ) -> Iterator[Atc]:
     """atc, serving what `text` adds to the base configuration; '' for no file at all.
 
-    `server` adds keys to the section of that name, `arguments` are what the application is started with.
+    `server` adds keys to the section of that name, `arguments` are what the application is started with. `app` is
+    another application: the section, where `%s` stands for the directory of atc.yml.
     """
     home = Path(tempfile.mkdtemp(prefix="atc-"))  # short, for the kernel's limit on socket paths
+    if "user:" in app:
+        home.chmod(0o755)
     port = free_port()
     if text:
-        (home / "atc.yml").write_text(base_config(home, port, server, arguments) + text)
+        (home / "atc.yml").write_text(
+            _server(port, server) + (app.replace("%s", str(home)) or _app(home, arguments)) + text
+        )
     more = {key: value.format(port=port, home=home) for key, value in (environ or {}).items()}
     try:
         with _serving(home, port, words, more) as atc:
+            yield atc
+    finally:
+        if not os.environ.get("ATC_TEST_LEAVE"):
+            shutil.rmtree(home)
+
+
+@contextmanager
+def serving_file(write: Callable[[int], str]) -> Iterator[Atc]:
+    """atc, serving a whole atc.yml, which `write` makes for a port."""
+    home = Path(tempfile.mkdtemp(prefix="atc-"))
+    port = free_port()
+    (home / "atc.yml").write_text(write(port))
+    try:
+        with _serving(home, port, (), {}) as atc:
             yield atc
     finally:
         if not os.environ.get("ATC_TEST_LEAVE"):
