@@ -93,12 +93,11 @@ class Roller:
             self._keep(before)
             return False
         problem = await self._problem(names[0]) if prove else ""
-        self._turn = frozenset()
         if not problem:
             return True
         log.error("release.stopped tenant=%s reason=%r", names[0], problem.partition("\n")[0])
         self._keep(replace(before, problem=f"{names[0]}: {problem}"))
-        await self._apply()
+        await self._apply()  # that it moves back is its turn yet
         await self._bring_back(names[0])
         return False
 
