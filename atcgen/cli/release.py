@@ -19,7 +19,7 @@ _PAUSE = 0.2
 
 
 @click.command("release")
-@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("directory", type=click.Path(path_type=Path))
 @running_options
 def command(directory: Path, file: Path | None, state: Path | None) -> None:
     """Make DIRECTORY `app.root` of atc.yml, and wait until every tenant runs from it.
@@ -27,6 +27,8 @@ def command(directory: Path, file: Path | None, state: Path | None) -> None:
     They move one by one, migrations first, without a lost request. The first that does not start there goes back, and
     the rest stay where they are. The same command again goes on; with the old directory it goes back.
     """
+    if not directory.is_dir():
+        raise click.BadParameter(f"{directory} is no directory")
     found, home = find_file(file), home_of(file, state)
     text = read_text(found)
     edited = set_keys(text, ("app",), {"root": _spelt(directory, found)})

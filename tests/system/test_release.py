@@ -128,7 +128,7 @@ def test_an_edit_by_hand_and_an_agent_that_is_killed(atc: Atc) -> None:
         atc.pid(f"/a/{each}/")
 
     atc.edit("root: one", "root: two")
-    wait_until(lambda: (atc.home / ".atc/roots.json").exists())
+    wait_until((atc.home / ".atc/roots.json").exists)
     os.kill(atc.pid_of("atc-agent:0"), signal.SIGKILL)
 
     wait_until(lambda: {directory_of(atc, each) for each in ("a/x", "a/y", "a/z")} == {"two"})
