@@ -1,4 +1,4 @@
-"""Applications as their frameworks make them: `atc init` and `atc run` serve them unchanged, alone and as many tenants."""
+"""Applications as their frameworks make them: `atc init` and `atc run` serve them unchanged, alone and as many."""
 
 from __future__ import annotations
 
