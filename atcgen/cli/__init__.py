@@ -12,6 +12,8 @@ import click
 from atcgen.errors import AtcError, Rejected
 
 _COMMANDS = {
+    "init": "atcgen.cli.init",
+    "import": "atcgen.cli.importing",
     "run": "atcgen.cli.run",
     "check": "atcgen.cli.check",
     "build": "atcgen.cli.build",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from atcgen.compiler.fleet_plan import FleetPlan, Remote, RemotePrefix, Replay, load_fleet
+from atcgen.compiler.listing import Listed
 
 BESIDE = ("fly.toml", "Dockerfile")  # files beside atc.yml that belong to a target
 
@@ -197,7 +198,7 @@ class TenantPlan:
     build: str  # '' or the program of the build that it waits for
     hooks: tuple[HookPlan, ...]
     release: str
-    health: str  # the URL path to ask, with the prefix
+    health: str  # the URL path to ask of the process
     health_declared: bool  # False: any answer below 500 will do
     port: int  # 0: it listens on a unix socket
     socket_directory: str
@@ -216,6 +217,7 @@ class TenantPlan:
     access_log: str
     log: str  # what its processes say, each slot in a file LOG.SLOT.log
     location: str  # the prefix with a slash at the end
+    strips: bool  # the application knows of no prefix: nginx takes it away, and puts it back into what is answered
     pool_keep: str  # names of the two upstream groups
     pool_once: str
     upstream: str  # what nginx connects to
@@ -269,6 +271,7 @@ class ServerPlan:
     cache_max_item_pattern: str
     bad_gateway: str  # the internal URL of the page
     pages: tuple[Page, ...]
+    index: tuple[Page, ...]  # what lists the tenants at '/', if anything does
     hold: float
     max_waiting: int
     boots: int
@@ -334,6 +337,7 @@ class Plan:
     remote_prefixes: tuple[RemotePrefix, ...]
     closed: tuple[str, ...]  # paths of users of this machine, where nothing falls through to a tenant at '/'
     users: tuple[str, ...]
+    listed: tuple[Listed, ...]  # every tenant of every machine, when a page lists them
 
     @property
     def sends_elsewhere(self) -> bool:
@@ -392,7 +396,7 @@ def load(text: str) -> Plan:
 
     server = data["server"]
     server |= {key: tuple(value) for key, value in server.items() if isinstance(value, list)}
-    server["pages"] = tuple(Page(**each) for each in server["pages"])
+    server |= {key: tuple(Page(**each) for each in server[key]) for key in ("pages", "index")}
     return Plan(
         **{
             **data,
@@ -413,5 +417,6 @@ def load(text: str) -> Plan:
             "command": tuple(data["command"]),
             "closed": tuple(data["closed"]),
             "users": tuple(data["users"]),
+            "listed": tuple(Listed(**each) for each in data["listed"]),
         }
     )

@@ -39,7 +39,7 @@ def _detect(tree: Tree) -> Detected | None:
     if not named or not tree.text("bin/rails") or not tree.text("config.ru"):
         return None
     because = f"rails {version} in Gemfile.lock" if version else "rails in Gemfile"
-    return Detected(because, _needed(tree, lock), weight=2)
+    return Detected(because, _needed(tree, lock), 2, _databases(tree), _says(tree))
 
 
 def _needed(tree: Tree, lock: str) -> dict[str, Any]:
@@ -53,6 +53,21 @@ def _needed(tree: Tree, lock: str) -> dict[str, Any]:
     if "queue" in solid:  # two runners of jobs would do one job twice
         app |= {"env": {"SOLID_QUEUE_IN_PUMA": "1"}, "restart": "hold"}
     return app
+
+
+def _databases(tree: Tree) -> tuple[str, ...]:
+    """The primary database of production, where Rails 8 and where older ones have it."""
+    return tuple(each for each in ("storage/production.sqlite3", "db/production.sqlite3") if tree.names(each))
+
+
+def _says(tree: Tree) -> tuple[str, ...]:
+    """What is left to do."""
+    if re.search(r"^production:\n(?:[ \t]+.*\n)*?[ \t]+adapter: redis\b", tree.text("config/cable.yml"), re.MULTILINE):
+        return (
+            "config/cable.yml: Action Cable uses Redis in production; with one for all, tenants hear each other. "
+            "`adapter: async` needs none.",
+        )
+    return ()
 
 
 def _locked(lock: str, gem: str) -> str:
