@@ -47,6 +47,7 @@ class Host:
     authorities: str = ""  # a file with the certificates of those who vouch for others
     secret: str = field(default="", repr=False)  # the master secret of this installation
     ports: Mapping[str, int] = field(default_factory=dict)  # tenant id -> port it was given before
+    roots: Mapping[str, str] = field(default_factory=dict)  # tenant id -> where it stays while a release is rolled out
     ports_taken: frozenset[int] = frozenset()  # ports that others listen on
     beside: Mapping[str, str] = field(default_factory=dict, repr=False)  # texts of other files there, such as fly.toml
     fly_api: str = ""  # the socket by which a machine of Fly.io is suspended; '' on any other
