@@ -69,6 +69,11 @@ class Server(Section):
         description="HTML files for 404, 413, 502 and 503; the one for 503 is also the waiting "
         'page, where `<!--# echo var="atc_said" -->` says what goes on.',
     )
+    index: Text = Field(
+        "false",
+        description="A page at `/` that lists every tenant, where no tenant is at `/`: `true`, or an HTML file, "
+        'in which `<!--# include virtual="/_atc/tenants" -->` is the list.',
+    )
     http_idle_timeout: Duration = Field(60, ge=0, le=DAY, description="How long an idle client connection is kept.")
     http_read_timeout: Duration = Field(30, ge=1, le=DAY, description="How long a client may pause while it sends.")
     http_write_timeout: Duration = Field(30, ge=1, le=DAY, description="How long a client may pause while it reads.")
@@ -145,8 +150,19 @@ class App(Section):
     prepare: Text = Field(
         "", description="A command that runs once per release and database before the start: migrations."
     )
+    build: Text = Field(
+        "",
+        description="A command that runs once per release, before any tenant of `root` prepares or starts: assets, "
+        "generated code, `npm ci`.",
+    )
     release: Text = Field(
         "", description="What names the release, such as `${ENV:GIT_SHA}`; when missing, the files below `root` do."
+    )
+    prefix: Literal["keep", "strip"] = Field(
+        "keep",
+        description="`keep` hands over the path as it came, below `${tenant.path}`, which the application is told; "
+        "`strip` is for one that knows of no prefix: it sees the path without it, and nginx puts it back into what "
+        "it answers.",
     )
     health: UrlSuffix = Field(
         "",
@@ -194,6 +210,7 @@ class App(Section):
         "overlap", description="Start the new process beside the old one, or stop first and hold requests meanwhile."
     )
     start_timeout: Duration = Field(60, ge=1, le=3600, description="How long a tenant may take until it is ready.")
+    build_timeout: Duration = Field(1800, ge=1, le=DAY, description="How long `build` may take.")
     prepare_timeout: Duration = Field(600, ge=1, le=DAY, description="How long `prepare` may take.")
     drain_timeout: Duration = Field(30, ge=0, le=DAY, description="How long open requests may go on before a stop.")
     stop_timeout: Duration = Field(
