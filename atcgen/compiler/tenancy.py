@@ -61,7 +61,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
     if not host.has_file and "volume" not in config.storage.model_fields_set:
         volume = f"{host.state}/data"  # nobody said that anything may be written beside the application
     directory = f"{absolute(host.base, volume)}/{wanted.program}"
-    root = absolute(host.base, interpolate.expand(app.root, {}, host.environ))
+    root = host.roots.get(wanted.id) or absolute(host.base, interpolate.expand(app.root, {}, host.environ))
     databases = tuple(f"{directory}/{each}" for each in wanted.databases)
     values = _values(wanted, directory, root, databases[0], port, host)
     stores = {*store.directories, *shared_plan(config, host).directories}  # they may be one
@@ -93,6 +93,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
         env=_environment(wanted, own, port, databases[0], host),
         start=command_words(start, own, host),
         prepare=command_words(prepare, own, host),
+        build="",
         hooks=hook_plans(config.hooks.tenant, values, host),
         release=interpolate.expand(app.release, values, host.environ),
         health=("" if strips(wanted) else wanted.path) + (app.health or "/"),
