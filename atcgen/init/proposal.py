@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
+from atcgen.compiler.names import ROOT
 from atcgen.init.building import build_command, is_built
 from atcgen.init.docker import with_atc
-from atcgen.init.ignored import with_ignored
+from atcgen.init.ignored import DATA, with_ignored
 from atcgen.init.survey import PLACES, Survey
 from atcgen.init.written import Wanted, with_users, written
 from atcgen.platforms.platform import Tree
@@ -57,6 +58,8 @@ def propose(tree: Tree, found: Survey, wanted: Wanted, *, replaces: bool = False
         text = written(found, wanted, is_inside="/" in file)
     else:
         text = with_users(before, wanted) if wanted.tenants else before
+        if text != before and tree.names(f"{DATA}/{ROOT}"):
+            says.append(f"what the tenant at / has stays in {DATA}/{ROOT}; as {DATA}/USER.PATH it is another tenant's")
         if found.is_told and text == before != written(found, wanted, is_inside="/" in file):
             says.append(f"{file} is there already and stays as it is; --replace writes it anew")
     docker, said = with_atc(tree, found.platform.name, file)

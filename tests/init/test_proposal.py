@@ -94,6 +94,14 @@ def test_one_tenant_becomes_many() -> None:
     assert applied(PROCFILE, MANY)["config/atc.yml"].count("tenants") == after["config/atc.yml"].count("tenants")
 
 
+def test_the_data_of_the_one_tenant_is_not_forgotten() -> None:
+    """Where there is any, it is said where it stays."""
+    before = applied(PROCFILE)
+
+    assert not any("stays in" in each for each in proposed(before, MANY).says)
+    assert any("stays in data/_root" in each for each in proposed(before | {"data/_root/x.sqlite3": ""}, MANY).says)
+
+
 def test_nobody_knows_how_it_is_started() -> None:
     """Then the owner is asked, and may say so."""
     with pytest.raises(Unavailable) as refused:
