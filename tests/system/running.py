@@ -98,6 +98,14 @@ class Atc:
             [sys.executable, "-m", "atcgen", *words], cwd=self.home, capture_output=True, text=True, check=check
         )
 
+    def cli_in_background(self, *words: str) -> subprocess.Popen[bytes]:
+        """The same, and go on meanwhile."""
+        return subprocess.Popen([sys.executable, "-m", "atcgen", *words], cwd=self.home)
+
+    def programs(self) -> str:
+        """What supervisord says of all its programs."""
+        return self._supervisorctl("status")
+
     def status(self) -> dict[str, Any]:
         """`atc status --json`."""
         said: dict[str, Any] = json.loads(self.cli("status", "--json").stdout)
@@ -130,14 +138,13 @@ class Atc:
 
     def pid_of(self, program: str) -> int:
         """The process of one of atc's own programs: atc-nginx, or atc-agent:0."""
+        return int(self._supervisorctl("pid", program))
+
+    def _supervisorctl(self, *words: str) -> str:
         configuration = self.home / ".atc/current/supervisor/supervisord.conf"
-        said = subprocess.run(
-            [sys.executable, "-m", "supervisor.supervisorctl", "-c", configuration, "pid", program],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return int(said.stdout)
+        command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(configuration), *words]
+        # `status` ends with another status when something does not run.
+        return subprocess.run(command, capture_output=True, text=True, check=words[0] == "pid").stdout
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
