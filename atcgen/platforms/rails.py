@@ -21,6 +21,12 @@ _BUILD = (
 APP = {
     "build": _BUILD,
     "prepare": "bin/rails db:prepare",
+    "migrations": {
+        "files": "db/migrate/*.rb",
+        "name": "/([0-9]+)_[^/]*$",
+        "table": "schema_migrations",
+        "column": "version",
+    },
     "start": "bundle exec puma -C config/puma.rb -b unix://${socket} ${shims}/rails/prefix.ru",
     "private": ["storage", "tmp", "log"],
     "files": ["storage"],
