@@ -117,12 +117,16 @@ def send(world: World, request: Request) -> Outcome:
     return Outcome(request, began, time.monotonic(), status, said, text)
 
 
-def send_all(world: World, requests: Iterable[Request], done: Callable[[], object] = lambda: None) -> list[Outcome]:
-    """Some at a time."""
+def send_all(
+    world: World, requests: Iterable[Request], done: Callable[[], object] = lambda: None, *, sigh: float = 0
+) -> list[Outcome]:
+    """Some at a time; `sigh` is how many seconds a client waits after a failure."""
 
     def one(request: Request) -> Outcome:
         outcome = send(world, request)
         done()
+        if outcome.status != 200:
+            time.sleep(sigh)
         return outcome
 
     with ThreadPoolExecutor(CLIENTS) as pool:

@@ -47,7 +47,7 @@ def run() -> Iterator[Figure]:
         yield Figure("hosts", "each URL, wrong tenant or host", len(calm.wrong_places), "of them", 0)
         began, requests = time.monotonic(), by_lot(made, REQUESTS, len(urls), rng)
         with Outages(made, rng, every=40) as outages:
-            outcomes = send_all(made, requests, outages.request_done)
+            outcomes = send_all(made, requests, outages.request_done, sigh=1.0)
         seconds, counted = time.monotonic() - began, Counter(each.kind for each in outages.moves)
         found = findings(made, requests, outcomes, outages.moves, afterwards=_LEFT_ALONE)
         moves = ", ".join(f"{count} x {kind}" for kind, count in sorted(counted.items()))
