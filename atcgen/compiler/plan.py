@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from atcgen.compiler.fleet_plan import FleetPlan, Remote, RemotePrefix, Replay, load_fleet
+from atcgen.compiler.listing import Listed
 
 BESIDE = ("fly.toml", "Dockerfile")  # files beside atc.yml that belong to a target
 
@@ -46,6 +47,7 @@ class Host:
     authorities: str = ""  # a file with the certificates of those who vouch for others
     secret: str = field(default="", repr=False)  # the master secret of this installation
     ports: Mapping[str, int] = field(default_factory=dict)  # tenant id -> port it was given before
+    roots: Mapping[str, str] = field(default_factory=dict)  # tenant id -> where it stays while a release is rolled out
     ports_taken: frozenset[int] = frozenset()  # ports that others listen on
     beside: Mapping[str, str] = field(default_factory=dict, repr=False)  # texts of other files there, such as fly.toml
     fly_api: str = ""  # the socket by which a machine of Fly.io is suspended; '' on any other
@@ -124,6 +126,33 @@ class SleepPlan:
 
 
 @dataclass(frozen=True)
+class BuildPlan:
+    """A command that runs once per release, for all tenants of one directory."""
+
+    program: str  # of supervisord, that does it
+    origin: str
+    root: str
+    run: tuple[str, ...]  # words
+    env: tuple[tuple[str, str], ...] = field(repr=False)
+    release: str  # '': the files below root name it,
+    private: tuple[str, ...]  # but for these
+    unix_user: str
+    timeout: float
+    record: str  # a file: which release was built last
+    log: str
+
+
+@dataclass(frozen=True)
+class MigrationsPlan:
+    """Where migrations are, and where the first database lists those that ran."""
+
+    files: str  # a pattern below the root
+    name: str  # a regular expression with a group
+    table: str
+    column: str
+
+
+@dataclass(frozen=True)
 class BackupPlan:
     """How the databases of one tenant are copied."""
 
@@ -177,9 +206,11 @@ class TenantPlan:
     env: tuple[tuple[str, str], ...] = field(repr=False)
     start: tuple[str, ...]  # words; SOCKET_MARK stands for the socket, ROOT_MARK for its version of the release
     prepare: tuple[str, ...]
+    migrations: MigrationsPlan | None  # None: nobody knows without `prepare` whether there is something to do
+    build: str  # '' or the program of the build that it waits for
     hooks: tuple[HookPlan, ...]
     release: str
-    health: str  # the URL path to ask, with the prefix
+    health: str  # the URL path to ask of the process
     health_declared: bool  # False: any answer below 500 will do
     port: int  # 0: it listens on a unix socket
     socket_directory: str
@@ -198,6 +229,7 @@ class TenantPlan:
     access_log: str
     log: str  # what its processes say, each slot in a file LOG.SLOT.log
     location: str  # the prefix with a slash at the end
+    strips: bool  # the application knows of no prefix: nginx takes it away, and puts it back into what is answered
     pool_keep: str  # names of the two upstream groups
     pool_once: str
     upstream: str  # what nginx connects to
@@ -251,6 +283,7 @@ class ServerPlan:
     cache_max_item_pattern: str
     bad_gateway: str  # the internal URL of the page
     pages: tuple[Page, ...]
+    index: tuple[Page, ...]  # what lists the tenants at '/', if anything does
     hold: float
     max_waiting: int
     boots: int
@@ -278,6 +311,7 @@ class Paths:
     events: str  # a named pipe
     supervisor_socket: str
     supervisor_pid: str
+    builds: str  # a directory: which releases were built
     drill: str  # how the last restore on trial went
     began: str  # which start of atc has run its hooks
     asleep: str  # a file: while it exists, whatever nginx would answer itself asks the agent first
@@ -306,6 +340,7 @@ class Plan:
     python: str
     litestream: str
     tenants: tuple[TenantPlan, ...]
+    builds: tuple[BuildPlan, ...]
     commons: tuple[StaticPlan, ...]  # what applications serve to all their tenants alike
     remotes: tuple[Remote, ...]
     replays: tuple[Replay, ...]  # by first segment of the path
@@ -314,6 +349,7 @@ class Plan:
     remote_prefixes: tuple[RemotePrefix, ...]
     closed: tuple[str, ...]  # paths of users of this machine, where nothing falls through to a tenant at '/'
     users: tuple[str, ...]
+    listed: tuple[Listed, ...]  # every tenant of every machine, when a page lists them
 
     @property
     def sends_elsewhere(self) -> bool:
@@ -322,7 +358,9 @@ class Plan:
 
     def owners(self) -> dict[str, str]:
         """The unix user of each file of the generation that belongs to somebody else than who runs atc."""
-        return {f"launch/{each.program}.sh": each.unix_user for each in self.tenants if each.unix_user}
+        whose = [(each.program, each.unix_user) for each in self.tenants]
+        whose += [(each.program, each.unix_user) for each in self.builds]
+        return {f"launch/{program}.sh": user for program, user in whose if user}
 
     def to_json(self) -> str:
         """The plan as text that `load` reads back."""
@@ -331,6 +369,11 @@ class Plan:
 
 def _static(data: dict[str, Any]) -> StaticPlan:
     return StaticPlan(**{**data, "closed": tuple(data["closed"])})
+
+
+def _build(data: dict[str, Any]) -> BuildPlan:
+    lists = {key: tuple(value) for key, value in data.items() if isinstance(value, list)}
+    return BuildPlan(**{**data, **lists, "env": tuple((name, value) for name, value in data["env"])})
 
 
 def _private(data: dict[str, Any]) -> PrivatePlan:
@@ -359,13 +402,14 @@ def load(text: str) -> Plan:
         parts = {
             "backup": each["backup"] and BackupPlan(**each["backup"]),
             "hooks": _hooks(each["hooks"]),
+            "migrations": each["migrations"] and MigrationsPlan(**each["migrations"]),
             "private": each["private"] and _private(each["private"]),
         }
         return TenantPlan(**(each | lists | parts))
 
     server = data["server"]
     server |= {key: tuple(value) for key, value in server.items() if isinstance(value, list)}
-    server["pages"] = tuple(Page(**each) for each in server["pages"])
+    server |= {key: tuple(Page(**each) for each in server[key]) for key in ("pages", "index")}
     return Plan(
         **{
             **data,
@@ -377,6 +421,7 @@ def load(text: str) -> Plan:
             "hooks": _hooks(data["hooks"]),
             "fleet": load_fleet(data["fleet"]),
             "tenants": tuple(tenant(each) for each in data["tenants"]),
+            "builds": tuple(_build(each) for each in data["builds"]),
             "commons": tuple(_static(each) for each in data["commons"]),
             "remotes": tuple(Remote(**each) for each in data["remotes"]),
             "replays": tuple(Replay(**each) for each in data["replays"]),
@@ -385,5 +430,6 @@ def load(text: str) -> Plan:
             "command": tuple(data["command"]),
             "closed": tuple(data["closed"]),
             "users": tuple(data["users"]),
+            "listed": tuple(Listed(**each) for each in data["listed"]),
         }
     )

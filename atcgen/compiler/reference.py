@@ -28,6 +28,7 @@ _SECTIONS: Mapping[str, tuple[type[BaseModel], str]] = {
     "server": (schema.Server, "`server`"),
     "app": (schema.App, "`app`, `users.*.app`, `users.*.tenants.*.app`, `routes[].app`"),
     "static": (schema.StaticDirectory, "`static` of every `app`, by path; the directory alone is short for `dir`"),
+    "migrations": (schema.Migrations, "`migrations` of every `app`"),
     "idle": (schema.MachineWide, "`idle`; a duration alone is short for `tenant`"),
     "machine": (schema.MachineIdle, "`idle.machine`; a duration alone is short for `after`"),
     "idle of tenants": (schema.Idle, "`users.*.idle`, `users.*.tenants.*.idle`, `routes[].idle`"),
@@ -281,8 +282,8 @@ def _variables() -> Iterator[str]:
         yield f"| `${{{name}}}` | {_cell(meaning)} |"
     yield "| `${ENV:NAME}` | the environment variable NAME of atc itself |"
     yield ""
-    yield "In `root`, `static`, `volume`, `image`, `fleet.secret`, `bad_gateway_page`, `error_pages` and the hooks of"
-    yield "the server there is `${ENV:NAME}` alone."
+    yield "In `root`, `static`, `volume`, `image`, `fleet.secret`, `bad_gateway_page`, `error_pages`, `index` and the"
+    yield "hooks of the server there is `${ENV:NAME}` alone."
     yield ""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from atcgen.compiler.fleet_schema import Fleet, Machine
 from atcgen.compiler.hooks_schema import Hooks
@@ -23,6 +23,7 @@ from atcgen.compiler.values import (
     Host,
     Listener,
     MachineWord,
+    Naming,
     Network,
     PrivatePath,
     Segment,
@@ -68,6 +69,11 @@ class Server(Section):
         default_factory=dict,
         description="HTML files for 404, 413, 502 and 503; the one for 503 is also the waiting "
         'page, where `<!--# echo var="atc_said" -->` says what goes on.',
+    )
+    index: Text = Field(
+        "false",
+        description="A page at `/` that lists every tenant, where no tenant is at `/`: `true`, or an HTML file, "
+        'in which `<!--# include virtual="/_atc/tenants" -->` is the list.',
     )
     http_idle_timeout: Duration = Field(60, ge=0, le=DAY, description="How long an idle client connection is kept.")
     http_read_timeout: Duration = Field(30, ge=1, le=DAY, description="How long a client may pause while it sends.")
@@ -130,6 +136,25 @@ class StaticDirectory(Section):
 Static = Annotated[dict[UrlPath, Annotated[StaticDirectory, Short("dir")]], Short("")]
 
 
+class Migrations(Section):
+    """How to see, without the framework, that a database has every migration of a release."""
+
+    files: Text = Field("", description="A pattern of their files below `app.root`, such as `db/migrate/*.rb`.")
+    name: Naming = Field(
+        "([^/]+)$",
+        description="A regular expression whose group is the name of a migration, in the path of its file; the "
+        "file's name when missing.",
+    )
+    table: Text = Field("", description="The table of `${database}` that lists those that ran.")
+    column: Text = Field("", description="The column of it with their names.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Migrations:
+        if len({bool(each) for each in (self.files, self.table, self.column)}) > 1:
+            raise ValueError("must have `files`, `table` and `column`, or none of them")
+        return self
+
+
 class App(Section):
     """The application and how it is run; every key can be overridden per user and per tenant."""
 
@@ -145,8 +170,24 @@ class App(Section):
     prepare: Text = Field(
         "", description="A command that runs once per release and database before the start: migrations."
     )
+    build: Text = Field(
+        "",
+        description="A command that runs once per release, before any tenant of `root` prepares or starts: assets, "
+        "generated code, `npm ci`.",
+    )
+    migrations: Annotated[Migrations, Short()] = Field(
+        default_factory=Migrations,
+        description="Where migrations are, and where the database lists them: a release that brings none which a "
+        "tenant has not needs no `prepare`.",
+    )
     release: Text = Field(
         "", description="What names the release, such as `${ENV:GIT_SHA}`; when missing, the files below `root` do."
+    )
+    prefix: Literal["keep", "strip"] = Field(
+        "keep",
+        description="`keep` hands over the path as it came, below `${tenant.path}`, which the application is told; "
+        "`strip` is for one that knows of no prefix: it sees the path without it, and nginx puts it back into what "
+        "it answers.",
     )
     health: UrlSuffix = Field(
         "",
@@ -194,6 +235,7 @@ class App(Section):
         "overlap", description="Start the new process beside the old one, or stop first and hold requests meanwhile."
     )
     start_timeout: Duration = Field(60, ge=1, le=3600, description="How long a tenant may take until it is ready.")
+    build_timeout: Duration = Field(1800, ge=1, le=DAY, description="How long `build` may take.")
     prepare_timeout: Duration = Field(600, ge=1, le=DAY, description="How long `prepare` may take.")
     drain_timeout: Duration = Field(30, ge=0, le=DAY, description="How long open requests may go on before a stop.")
     stop_timeout: Duration = Field(

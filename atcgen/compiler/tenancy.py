@@ -13,7 +13,7 @@ from atcgen.compiler import interpolate
 from atcgen.compiler.commands import command_words, hook_plans
 from atcgen.compiler.names import application_path, socket_directory
 from atcgen.compiler.paths import absolute
-from atcgen.compiler.plan import Host, Paths, PrivatePlan, StaticPlan, StorePlan, TenantPlan
+from atcgen.compiler.plan import Host, MigrationsPlan, Paths, PrivatePlan, StaticPlan, StorePlan, TenantPlan
 from atcgen.compiler.private import private_plan, sendfile_mapping, sent_files
 from atcgen.compiler.schema import App, Backup, Config, Idle, StaticDirectory
 from atcgen.compiler.shared import shared_plan
@@ -61,7 +61,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
     if not host.has_file and "volume" not in config.storage.model_fields_set:
         volume = f"{host.state}/data"  # nobody said that anything may be written beside the application
     directory = f"{absolute(host.base, volume)}/{wanted.program}"
-    root = absolute(host.base, interpolate.expand(app.root, {}, host.environ))
+    root = host.roots.get(wanted.id) or absolute(host.base, interpolate.expand(app.root, {}, host.environ))
     databases = tuple(f"{directory}/{each}" for each in wanted.databases)
     values = _values(wanted, directory, root, databases[0], port, host)
     stores = {*store.directories, *shared_plan(config, host).directories}  # they may be one
@@ -93,9 +93,11 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
         env=_environment(wanted, own, port, databases[0], host),
         start=command_words(start, own, host),
         prepare=command_words(prepare, own, host),
+        migrations=MigrationsPlan(**dict(app.migrations)) if app.migrations.files else None,
+        build="",
         hooks=hook_plans(config.hooks.tenant, values, host),
         release=interpolate.expand(app.release, values, host.environ),
-        health=wanted.path + (app.health or "/"),
+        health=("" if strips(wanted) else wanted.path) + (app.health or "/"),
         health_declared=bool(app.health),
         port=port,
         socket_directory=run,
@@ -114,6 +116,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
         access_log=f"{paths.logs}/access/{wanted.program}.log",
         log=f"{paths.logs}/tenants/{wanted.program}",
         location=prefix,
+        strips=strips(wanted),
         pool_keep=f"{wanted.program}.keep",
         pool_once=f"{wanted.program}.once",
         upstream=f"127.0.0.1:{port}" if port else f"unix:{link}",
@@ -126,6 +129,11 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
         own_files=own_files,
         app_files=app_files,
     )
+
+
+def strips(wanted: Wanted) -> bool:
+    """Does nginx take the prefix away, if there is one?"""
+    return wanted.app.prefix == "strip" and bool(wanted.path)
 
 
 def _values(wanted: Wanted, directory: str, root: str, database: str, port: int, host: Host) -> dict[str, str]:
