@@ -16,6 +16,7 @@ from pathlib import Path
 from atcgen.agent import lifecycle as life
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
+from atcgen.agent.rolling import Roller
 from atcgen.agent.service import Service
 from atcgen.compiler.changes import PROGRAMS, VERSION, launches_differently, reloads_nginx
 from atcgen.compiler.plan import Plan, TenantPlan, load
@@ -40,6 +41,7 @@ class Applier:
         self._lock = asyncio.Lock()
         self._again = False
         self._compiled: Generation | None = None  # of the text that was just put in place
+        self.roller = Roller(service, self.apply_now)
 
     @property
     def is_busy(self) -> bool:
@@ -53,6 +55,12 @@ class Applier:
             return
         async with self._lock:
             await self._apply_until_settled()
+
+    async def apply_now(self) -> str:
+        """The same, done when this returns; what is wrong with atc.yml, '' when nothing is."""
+        async with self._lock:
+            await self._apply_until_settled()
+        return self.problem
 
     async def install(self, text: str, put: Callable[[], None]) -> None:
         """Make another text what atc.yml says, and run it: `put` writes it once it has compiled here.
@@ -81,15 +89,15 @@ class Applier:
                 self.problem = str(problem)
                 log.error("atc.yml was not applied; the generation before it runs on\n%s", problem)
             if not self._again:
-                return
+                break
+        self.roller.go_on()
 
     async def _apply(self) -> None:
         plan = self.service.plan
         state = Path(plan.paths.state)
         if not plan.has_file and not file_of(plan).exists():
             return
-        compiled, self._compiled = self._compiled, None
-        fresh, old = compiled or await self._compile(plan, state), active(state)
+        fresh, old = await self._fresh(plan, state), active(state)
         if old is None or fresh.digest == old.digest:
             return
         before, after = read_files(old), read_files(fresh)
@@ -111,6 +119,14 @@ class Applier:
         self._forget()
         await asyncio.to_thread(prune, state)
         log.info("generation.applied digest=%s nginx_reloaded=%s", fresh.digest, reloads)
+
+    async def _fresh(self, plan: Plan, state: Path) -> Generation:
+        """What atc.yml says now, but for tenants whose turn to move to another directory has not come."""
+        compiled, self._compiled = self._compiled, None
+        fresh = compiled or await self._compile(plan, state)
+        if self.roller.hold(plan, load((fresh.path / "plan.json").read_text(encoding="utf-8"))):
+            fresh = await self._compile(plan, state)
+        return fresh
 
     async def _compile(self, plan: Plan, state: Path, text: str | None = None) -> Generation:
         """In a process of its own, so that a long file never holds up a request that wakes a tenant."""
@@ -162,7 +178,7 @@ class Applier:
                 continue
             keeper.take(tenant)
             if launches_differently(tenant.program, before, after):
-                service.tasks.start(service.restart(keeper))
+                keeper.restarting = service.tasks.start(service.restart(keeper))
             elif tenant.eager and keeper.tenant.state is State.STOPPED:
                 service.feed(keeper, life.Requested(service.clock()))
 

@@ -34,6 +34,7 @@ class Keeper:
         self.claims = False  # the store is asked for its databases
         self.waits_for_owner = False  # they were another machine's when it was asked last
         self.probing: asyncio.Task[object] | None = None
+        self.restarting: asyncio.Task[None] | None = None  # what tells it of an edit
         self.last_wake = time.time()  # or, for who never woke, since when it is known
         self.last_asked = 0.0  # when a request last woke it, or found it waking; seconds of the epoch
         self.tally = Tally()

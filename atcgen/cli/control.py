@@ -38,6 +38,8 @@ def status(tenant: str | None, file: Path | None, state: Path | None, as_json: b
         click.echo(line)
     for line in _about_editions(said["shared"] or {}):
         click.echo(line)
+    if said["release"]["held"]:
+        click.echo(about_release(said["release"]))
     for each in said["tenants"]:
         if each["is_behind"]:
             click.echo(f"warning: {each['id']}: {each['copies']}", err=True)
@@ -73,6 +75,14 @@ def _about_editions(shared: dict[str, Any]) -> Iterator[str]:
         yield f"edition {shared['refused']} is not run: {shared['why']}"
     if shared.get("problem"):
         yield f"there may be a newer edition of atc.yml: {shared['problem']}"
+
+
+def about_release(release: dict[str, Any]) -> str:
+    """How far a release is; in one line."""
+    kept = f"{len(release['held'])} tenants are in the directory before it"
+    if release["rolling"]:
+        return f"a release is rolled out: {kept}"
+    return f"the release stopped, {kept}: {release['problem'].partition(chr(10))[0]}"
 
 
 def about_sleep(machine: dict[str, Any]) -> str:

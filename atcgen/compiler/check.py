@@ -162,7 +162,7 @@ def _known(path: Path) -> list[str] | None:
         return ["tenant.dir"]
     if path[:2] == ("hooks", "tenant"):
         return [each for each in interpolate.VARIABLES if each != "socket"]
-    is_page = path[:2] in (("server", "error_pages"), ("server", "bad_gateway_page"))
+    is_page = path[:2] in (("server", "error_pages"), ("server", "bad_gateway_page"), ("server", "index"))
     is_shared = path == ("fleet", "config")
     is_hook = path[:2] == ("hooks", "server")
     is_app = app[:1] == ("root",)

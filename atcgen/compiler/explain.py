@@ -98,6 +98,8 @@ def _local(url: str, path: str, tenant: TenantPlan, why: str) -> Explanation:
     for each in tenant.statics:
         if path.startswith(each.location):
             return Explanation(url, "static", tenant.id, each.directory, tenant.origin, f"{why}; nginx serves the file")
+    if tenant.strips:
+        why += f"; the application is asked for {path.removeprefix(tenant.path)}"
     if tenant.public and "." in path.rsplit("/", 1)[-1]:
         why += f"; a file of that name in {tenant.public[0].directory} would be served by nginx"
     return Explanation(url, "tenant", tenant.id, tenant.upstream, tenant.origin, why)

@@ -14,6 +14,7 @@ from atcgen.compiler.commands import command_text, hook_plans
 from atcgen.compiler.commons import common_statics
 from atcgen.compiler.fleet import by_host, fleet_plan, shared_secret
 from atcgen.compiler.fleet_plan import Remote, RemotePrefix, Replay
+from atcgen.compiler.listing import Listed
 from atcgen.compiler.names import program_name
 from atcgen.compiler.paths import state_paths
 from atcgen.compiler.place import Place
@@ -25,7 +26,7 @@ from atcgen.compiler.serving import server_plan, sleep_plan
 from atcgen.compiler.shared import shared_plan
 from atcgen.compiler.source import Document, Path
 from atcgen.compiler.storage import store_plan
-from atcgen.compiler.tenancy import Wanted, tenant_plan
+from atcgen.compiler.tenancy import Wanted, strips, tenant_plan
 from atcgen.diagnostics import Position
 from atcgen.platforms import PLATFORMS
 
@@ -46,7 +47,7 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
     store = store_plan(config.storage, host)
     tenants = tuple(tenant_plan(wanted, ports.get(wanted.id, 0), config, host, paths, store) for wanted in local)
     remotes = tuple(
-        Remote(wanted.id, wanted.path, wanted.host, target, str(wanted.origin))
+        Remote(wanted.id, wanted.path, wanted.host, target, str(wanted.origin), strips(wanted))
         for wanted, _, target in placed
         if target
     )
@@ -58,6 +59,8 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
         wanted.user_id for wanted, _, target in placed if not target and homes.get(wanted.user_id)
     }
     names = [*(each.id for each in tenants), *(each.host for each in remotes)]
+    server = server_plan(config, host, names, len(remotes))
+    server = replace(server, index=() if has_root else server.index)  # a tenant at '/' is the page there
     return Plan(
         file=document.file,
         has_file=host.has_file,
@@ -67,7 +70,7 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
         region=host.region,
         instance=host.instance,
         paths=paths,
-        server=server_plan(config, host, names, len(remotes)),
+        server=server,
         store=store,
         shared=shared_plan(config, host),
         sleep=sleep_plan(config, host),
@@ -87,7 +90,13 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
         remote_prefixes=prefixes,
         closed=tuple(f"/{user}" for user in sorted(homes) if has_root and not homes[user] and f"/{user}" not in taken),
         users=tuple(sorted(config.users)),
+        listed=tuple(_listed(wanted) for wanted, _, _ in placed) if server.index else (),
     )
+
+
+def _listed(wanted: Wanted) -> Listed:
+    path = "/" if wanted.host else f"{wanted.path}/"
+    return Listed(wanted.user_id, wanted.user_name, wanted.label, path, wanted.host)
 
 
 def _exceptions(remotes: tuple[Remote, ...], homes: dict[str, str]) -> Iterator[RemotePrefix]:

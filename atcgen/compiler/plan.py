@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from atcgen.compiler.fleet_plan import FleetPlan, Remote, RemotePrefix, Replay, load_fleet
+from atcgen.compiler.listing import Listed
 
 BESIDE = ("fly.toml", "Dockerfile")  # files beside atc.yml that belong to a target
 
@@ -46,6 +47,7 @@ class Host:
     authorities: str = ""  # a file with the certificates of those who vouch for others
     secret: str = field(default="", repr=False)  # the master secret of this installation
     ports: Mapping[str, int] = field(default_factory=dict)  # tenant id -> port it was given before
+    roots: Mapping[str, str] = field(default_factory=dict)  # tenant id -> where it stays while a release is rolled out
     ports_taken: frozenset[int] = frozenset()  # ports that others listen on
     beside: Mapping[str, str] = field(default_factory=dict, repr=False)  # texts of other files there, such as fly.toml
     fly_api: str = ""  # the socket by which a machine of Fly.io is suspended; '' on any other
@@ -179,7 +181,7 @@ class TenantPlan:
     prepare: tuple[str, ...]
     hooks: tuple[HookPlan, ...]
     release: str
-    health: str  # the URL path to ask, with the prefix
+    health: str  # the URL path to ask of the process
     health_declared: bool  # False: any answer below 500 will do
     port: int  # 0: it listens on a unix socket
     socket_directory: str
@@ -198,6 +200,7 @@ class TenantPlan:
     access_log: str
     log: str  # what its processes say, each slot in a file LOG.SLOT.log
     location: str  # the prefix with a slash at the end
+    strips: bool  # the application knows of no prefix: nginx takes it away, and puts it back into what is answered
     pool_keep: str  # names of the two upstream groups
     pool_once: str
     upstream: str  # what nginx connects to
@@ -251,6 +254,7 @@ class ServerPlan:
     cache_max_item_pattern: str
     bad_gateway: str  # the internal URL of the page
     pages: tuple[Page, ...]
+    index: tuple[Page, ...]  # what lists the tenants at '/', if anything does
     hold: float
     max_waiting: int
     boots: int
@@ -314,6 +318,7 @@ class Plan:
     remote_prefixes: tuple[RemotePrefix, ...]
     closed: tuple[str, ...]  # paths of users of this machine, where nothing falls through to a tenant at '/'
     users: tuple[str, ...]
+    listed: tuple[Listed, ...]  # every tenant of every machine, when a page lists them
 
     @property
     def sends_elsewhere(self) -> bool:
@@ -365,7 +370,7 @@ def load(text: str) -> Plan:
 
     server = data["server"]
     server |= {key: tuple(value) for key, value in server.items() if isinstance(value, list)}
-    server["pages"] = tuple(Page(**each) for each in server["pages"])
+    server |= {key: tuple(Page(**each) for each in server[key]) for key in ("pages", "index")}
     return Plan(
         **{
             **data,
@@ -385,5 +390,6 @@ def load(text: str) -> Plan:
             "command": tuple(data["command"]),
             "closed": tuple(data["closed"]),
             "users": tuple(data["users"]),
+            "listed": tuple(Listed(**each) for each in data["listed"]),
         }
     )

@@ -281,8 +281,8 @@ def _variables() -> Iterator[str]:
         yield f"| `${{{name}}}` | {_cell(meaning)} |"
     yield "| `${ENV:NAME}` | the environment variable NAME of atc itself |"
     yield ""
-    yield "In `root`, `static`, `volume`, `image`, `fleet.secret`, `bad_gateway_page`, `error_pages` and the hooks of"
-    yield "the server there is `${ENV:NAME}` alone."
+    yield "In `root`, `static`, `volume`, `image`, `fleet.secret`, `bad_gateway_page`, `error_pages`, `index` and the"
+    yield "hooks of the server there is `${ENV:NAME}` alone."
     yield ""
 
 

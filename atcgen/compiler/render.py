@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import html
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from atcgen.compiler.fleet_words import fleet_words
+from atcgen.compiler.listing import by_user
 from atcgen.compiler.plan import Plan, TenantPlan
 from atcgen.compiler.quoting import ini_command_word, ini_value, nginx_word, shell_word
+from atcgen.compiler.stripping import mended, strip_facts
 
 if TYPE_CHECKING:
     import jinja2
@@ -43,7 +46,7 @@ def render(plan: Plan, templates: Templates) -> Files:
         tenants=tuple(sorted(plan.tenants, key=lambda each: each.program)),
         remote_prefixes=tuple(sorted(plan.remote_prefixes, key=lambda each: each.path)),
     )
-    files = dict(_nginx(ordered, templates)) | dict(_supervisor(ordered, templates))
+    files = dict(_nginx(ordered, templates)) | dict(_supervisor(ordered, templates)) | dict(_index(ordered, templates))
     files["plan.json"] = plan.to_json()
     return files
 
@@ -100,6 +103,7 @@ def _tenant_view(plan: Plan, tenant: TenantPlan) -> dict[str, Any]:
     return vars(tenant) | {
         "url_keep": f"http://{tenant.pool_keep}",
         "url_once": f"http://{tenant.pool_once}",
+        "strip_script": f"{tenant.path}/_atc/prefix.js",
         "routes_others": not tenant.path and not tenant.host and bool(plan.replays),
         "include": f"hosts/{tenant.program}.conf",
     }
@@ -115,6 +119,10 @@ def _nginx(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "server": plan.server,
         "fleet": plan.fleet,
         "steered_users": sorted({each.user_id for each in plan.tenants if each.user_id and not each.host}),
+        **strip_facts(plan),
+        "mended": lambda before: _Spelt(mended(before)),
+        "variable": lambda name, depth: _Spelt(f"${name}_{depth}"),
+        "prefix_script": f"{paths.current}/nginx/prefix.js",
         "steer_file": f"{paths.current}/nginx/steer.js",
         "words": {key: _spelt_all(each) for key, each in fleet_words(plan).items()},
         "stripped": STEERING,
@@ -127,6 +135,8 @@ def _nginx(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
             {each for tenant in plan.tenants for each in tenant.app_files}, key=lambda each: each.location
         ),
         "pages": [vars(each) | {"own": f"{paths.current}/nginx/{each.own}"} for each in plan.server.pages],
+        "index": [vars(each) | {"given": f"{paths.current}/{each.given}"} for each in plan.server.index],
+        "tenants_page": f"{paths.current}/index/tenants.html",
         "nginx_error_log": f"{paths.logs}/nginx.error.log",
         "other_log": f"{paths.logs}/access/_other.log",
         "agent_upstream": f"unix:{paths.agent_socket}",
@@ -148,10 +158,21 @@ def _nginx(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     if plan.fleet.steers:
         text = environment.get_template("nginx/steer.js.j2").render(context)
         files["nginx/steer.js"] = text
+    for name in ("strip.conf", "mend.conf", "prefix.js") if context["strips"] else ():
+        files[f"nginx/{name}"] = environment.get_template(f"nginx/{name}.j2").render(context)
     files |= {name: text for name, text in templates.items() if name.startswith("nginx/pages/")}
     context["version"] = nginx_version(files)
     files["nginx/version.conf"] = environment.get_template("nginx/version.conf.j2").render(context)
     yield from files.items()
+
+
+def _index(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
+    """The page that lists the tenants; not below nginx/, since nginx has not to be told when it changes."""
+    if plan.server.index:
+        pages = _environment(templates, lambda value: html.escape(str(value)))
+        for name in ("index", "tenants"):
+            page = pages.get_template(f"nginx/{name}.html.j2")
+            yield f"index/{name}.html", page.render(users=by_user(plan.listed))
 
 
 def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:

@@ -69,6 +69,11 @@ class Server(Section):
         description="HTML files for 404, 413, 502 and 503; the one for 503 is also the waiting "
         'page, where `<!--# echo var="atc_said" -->` says what goes on.',
     )
+    index: Text = Field(
+        "false",
+        description="A page at `/` that lists every tenant, where no tenant is at `/`: `true`, or an HTML file, "
+        'in which `<!--# include virtual="/_atc/tenants" -->` is the list.',
+    )
     http_idle_timeout: Duration = Field(60, ge=0, le=DAY, description="How long an idle client connection is kept.")
     http_read_timeout: Duration = Field(30, ge=1, le=DAY, description="How long a client may pause while it sends.")
     http_write_timeout: Duration = Field(30, ge=1, le=DAY, description="How long a client may pause while it reads.")
@@ -147,6 +152,12 @@ class App(Section):
     )
     release: Text = Field(
         "", description="What names the release, such as `${ENV:GIT_SHA}`; when missing, the files below `root` do."
+    )
+    prefix: Literal["keep", "strip"] = Field(
+        "keep",
+        description="`keep` hands over the path as it came, below `${tenant.path}`, which the application is told; "
+        "`strip` is for one that knows of no prefix: it sees the path without it, and nginx puts it back into what "
+        "it answers.",
     )
     health: UrlSuffix = Field(
         "",

@@ -61,7 +61,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
     if not host.has_file and "volume" not in config.storage.model_fields_set:
         volume = f"{host.state}/data"  # nobody said that anything may be written beside the application
     directory = f"{absolute(host.base, volume)}/{wanted.program}"
-    root = absolute(host.base, interpolate.expand(app.root, {}, host.environ))
+    root = host.roots.get(wanted.id) or absolute(host.base, interpolate.expand(app.root, {}, host.environ))
     databases = tuple(f"{directory}/{each}" for each in wanted.databases)
     values = _values(wanted, directory, root, databases[0], port, host)
     stores = {*store.directories, *shared_plan(config, host).directories}  # they may be one
@@ -95,7 +95,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
         prepare=command_words(prepare, own, host),
         hooks=hook_plans(config.hooks.tenant, values, host),
         release=interpolate.expand(app.release, values, host.environ),
-        health=wanted.path + (app.health or "/"),
+        health=("" if strips(wanted) else wanted.path) + (app.health or "/"),
         health_declared=bool(app.health),
         port=port,
         socket_directory=run,
@@ -114,6 +114,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
         access_log=f"{paths.logs}/access/{wanted.program}.log",
         log=f"{paths.logs}/tenants/{wanted.program}",
         location=prefix,
+        strips=strips(wanted),
         pool_keep=f"{wanted.program}.keep",
         pool_once=f"{wanted.program}.once",
         upstream=f"127.0.0.1:{port}" if port else f"unix:{link}",
@@ -126,6 +127,11 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
         own_files=own_files,
         app_files=app_files,
     )
+
+
+def strips(wanted: Wanted) -> bool:
+    """Does nginx take the prefix away, if there is one?"""
+    return wanted.app.prefix == "strip" and bool(wanted.path)
 
 
 def _values(wanted: Wanted, directory: str, root: str, database: str, port: int, host: Host) -> dict[str, str]:

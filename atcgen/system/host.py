@@ -26,6 +26,7 @@ from atcgen.system.connections import listening_ports
 from atcgen.system.mounts import can_mount
 from atcgen.system.private import holds_data
 from atcgen.system.processes import can_prefer
+from atcgen.system.roots import read_held
 
 _NEEDED = ("http_auth_request_module", "http_realip_module", "http_gzip_static_module", "http_stub_status_module")
 
@@ -54,6 +55,7 @@ def gather_host(
         fly_api=fly_api.socket_of(environ),
         ports=_ports(state),
         ports_taken=_listening(),
+        roots=read_held(state).roots,
         beside=_beside(base),
         cpus=len(os.sched_getaffinity(0)),
         user=pwd.getpwuid(os.geteuid()).pw_name,

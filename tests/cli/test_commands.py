@@ -181,6 +181,7 @@ def test_help_lists_every_command_and_none_that_is_internal(atc: Atc) -> None:
         "plan",
         "pull",
         "push",
+        "release",
         "restart",
         "rollback",
         "run",
