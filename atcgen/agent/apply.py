@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import xmlrpc.client
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from atcgen.agent import lifecycle as life
+from atcgen.agent.building import SLOT
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.rolling import Roller
@@ -25,10 +27,12 @@ from atcgen.errors import ApplyError, AtcError
 from atcgen.system import nginx
 from atcgen.system.generations import Generation, activate, active, prune, read_files
 from atcgen.system.logs import size_of
+from atcgen.system.private import forget
 
 log = logging.getLogger("atc.agent")
 
 _FOR_THE_LAST_COPY = 30.0  # seconds
+_FOR_THE_END_OF_A_BUILD = 60.0
 _CLOSING = "nothing was written"  # by the command; here the sentence is another
 
 
@@ -117,6 +121,7 @@ class Applier:
             raise
         self._adopt(before, after, changed)
         self._forget()
+        self.service.tasks.start(self._forget_builds(plan))
         await asyncio.to_thread(prune, state)
         log.info("generation.applied digest=%s nginx_reloaded=%s", fresh.digest, reloads)
 
@@ -202,6 +207,22 @@ class Applier:
         for program in self.service.keepers.keys() - self._wanted().keys():
             self.service.tasks.start(self._remove(self.service.keepers[program]))
 
+    async def _forget_builds(self, before: Plan) -> None:
+        """Builds that nobody waits for any more; one that goes on is ended."""
+        supervisor = self.service.supervisor
+        for each in before.builds:
+            if self.service.builds.has(each.program):
+                continue
+            with suppress(AtcError, xmlrpc.client.Fault):
+                await asyncio.to_thread(supervisor.stop, each.program, SLOT)
+                deadline = self.service.clock() + _FOR_THE_END_OF_A_BUILD
+                while (await asyncio.to_thread(supervisor.process, each.program, SLOT)).is_up:
+                    if self.service.clock() > deadline:
+                        return
+                    await asyncio.sleep(0.1)
+                if not self.service.builds.has(each.program):
+                    await asyncio.to_thread(supervisor.remove, each.program)
+
     async def _remove(self, keeper: Keeper) -> None:
         service, program = self.service, keeper.plan.program
         async with keeper.lock:
@@ -211,8 +232,10 @@ class Applier:
                     await keeper.custodian.settled(_FOR_THE_LAST_COPY)
                     await asyncio.to_thread(service.supervisor.remove, keeper.custodian.backup.program)
                 await asyncio.to_thread(service.supervisor.remove, program)
+                await asyncio.to_thread(forget, keeper.plan)
                 if program not in self._wanted():
                     service.keepers.pop(program, None)
+                    await asyncio.to_thread(forget, keeper.plan)
                     keeper.release(admitted=False)
                     log.info("tenant.forgotten tenant=%s", keeper.plan.id)
                     return

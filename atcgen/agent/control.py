@@ -127,6 +127,7 @@ async def _rewind(service: Service, request: Request) -> Answer:
 
 async def _start(service: Service, keeper: Keeper) -> None:
     keeper.last_wake = time.time()
+    service.builds.forgive(keeper.plan.build)
     service.feed(keeper, life.Requested(service.clock(), forced=True))
     await keeper.until(lambda tenant: tenant.state in (State.READY, State.FAILED))
 
@@ -143,5 +144,6 @@ async def _restart(service: Service, keeper: Keeper) -> None:
         await _start(service, keeper)
         return
     keeper.last_wake = time.time()
+    service.builds.forgive(keeper.plan.build)
     await service.restart(keeper)
     await keeper.until(lambda tenant: tenant.state in _SETTLED and not tenant.due)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from atcgen.agent import lifecycle as life
+from atcgen.agent.building import BuildFailed, Builds
 from atcgen.agent.hooks import Hooks
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
@@ -43,6 +44,7 @@ class Machine:
     clock: Callable[[], float]  # seconds, monotonic
     worker_user: str  # whom nginx's workers run as
     hooks: Hooks
+    builds: Builds
 
 
 async def prepare(keeper: Keeper, machine: Machine) -> life.Event | None:
@@ -55,6 +57,11 @@ async def prepare(keeper: Keeper, machine: Machine) -> life.Event | None:
 
     try:
         make_tenant_directories(plan, machine.worker_user)
+        problem = await build(keeper, machine)
+        if is_over(keeper.tenant):
+            return None
+        if problem:
+            return life.Faulted(machine.clock(), begun.slot, problem)
         await _claim(keeper)
         if not plan.prepare:
             return life.Prepared(machine.clock())
@@ -77,6 +84,18 @@ async def prepare(keeper: Keeper, machine: Machine) -> life.Event | None:
     except _TROUBLE as problem:
         return life.Faulted(machine.clock(), begun.slot, f"prepare could not be started: {problem}")
     return None
+
+
+async def build(keeper: Keeper, machine: Machine) -> str:
+    """Have the release built that its next process starts from; why that failed, '' when it did not."""
+    keeper.builds = True
+    try:
+        await machine.builds.ensure(keeper.plan)
+    except BuildFailed as problem:
+        return str(problem)
+    finally:
+        keeper.builds = False
+    return ""
 
 
 async def _claim(keeper: Keeper) -> None:

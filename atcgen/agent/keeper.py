@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atcgen.agent import lifecycle as life
+from atcgen.agent.lifecycle import State
 from atcgen.agent.tally import Tally
-from atcgen.agent.waiting import stage
+from atcgen.agent.waiting import BUILT, stage
 from atcgen.compiler.plan import TenantPlan
 from atcgen.system.probe import Address
 
@@ -31,6 +32,7 @@ class Keeper:
         self.custodian = custodian
         self.tenant = life.Tenant(plan.id, plan.slots, _prepares(plan), plan.pin)
         self.waiting: set[asyncio.Future[bool]] = set()
+        self.builds = False  # the release is built that it is to start from
         self.claims = False  # the store is asked for its databases
         self.waits_for_owner = False  # they were another machine's when it was asked last
         self.probing: asyncio.Task[object] | None = None
@@ -81,6 +83,8 @@ class Keeper:
 
     def stage(self) -> str:
         """What goes on, for visitors."""
+        if self.builds and self.tenant.state is State.PREPARING:
+            return BUILT
         return stage(self.tenant.state, self.restoring(), claims=self.claims, waits_for_owner=self.waits_for_owner)
 
     def tell(self) -> None:
@@ -129,4 +133,4 @@ class Keeper:
 
 def _prepares(plan: TenantPlan) -> bool:
     """Is there anything to do before its process starts?"""
-    return bool(plan.prepare or plan.backup)
+    return bool(plan.build or plan.prepare or plan.backup)

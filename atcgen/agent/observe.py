@@ -46,6 +46,10 @@ def process_event(service: Service, name: str, fields: dict[str, str]) -> None:
             service.own_pids.pop((group, process), None)
         elif pid:
             service.own_pids[group, process] = pid
+        if service.builds.has(group):
+            service.builds.changed(group)
+            if pid and name not in _ENDED:
+                _hurry(service, pid)
     elif name in _ENDED:
         keeper.pids.pop(int(process), None)
         if not service.is_ending:
@@ -117,6 +121,8 @@ async def resume(service: Service) -> None:
             _hurry(service, each.pid)
         elif keeper is None:
             service.own_pids[each.group, each.name] = each.pid
+            if service.builds.has(each.group):
+                _hurry(service, each.pid)
         else:
             _learn(service, keeper, int(each.name), each.pid)
     # At once: a store that does not answer takes seconds to say so.

@@ -163,10 +163,12 @@ def metrics(file: Path | None, state: Path | None) -> None:
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on.")
 @running_options
 def logs(tenant: str, lines: int, follow: bool, file: Path | None, state: Path | None) -> None:
-    """Print what the processes of a tenant said: oldest file first, migrations included."""
+    """Print what the processes of a tenant said: oldest file first, builds and migrations included."""
     home = home_of(file, state)
     plan = tenant_of(home, tenant.strip("/") or "/")
-    files = sorted(Path(plan.log).parent.glob(f"{plan.program}.[0-9].log"), key=lambda each: each.stat().st_mtime)
+    found = [*Path(plan.log).parent.glob(f"{plan.program}.[0-9].log")]
+    found += [each for each in [home / f"logs/builds/{plan.build}.log"] if plan.build and each.exists()]
+    files = sorted(found, key=lambda each: each.stat().st_mtime)
     if not files:
         raise Unavailable(f"{plan.id} has said nothing yet")
     follows = ["--follow=name", "--retry"] if follow else []

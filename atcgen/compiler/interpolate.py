@@ -32,6 +32,9 @@ VARIABLES: Mapping[str, str] = {
     "shims": "the directory of what atc adds to frameworks",
 }
 
+# Those that are the same for all tenants of an application.
+OF_APPLICATIONS = ("app.root", "app.path", "shims")
+
 _PATTERN = re.compile(r"\$\$\{|\$\{([^}]*)\}")
 _SHELL = re.compile(r"""\$\$\{|\$\{(?P<name>[^}]*)\}|\\.|['"]""")
 _REFERENCES = {"": '"${%d}"', '"': "${%d}", "'": "'\"${%d}\"'"}

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeVar, cast
 
+from atcgen.compiler.builds import with_builds
 from atcgen.compiler.claims import spellings
 from atcgen.compiler.commands import command_text, hook_plans
 from atcgen.compiler.commons import common_statics
@@ -45,7 +46,8 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
     local = [wanted for wanted, _, target in placed if not target]
     ports = _ports([wanted for wanted in local if not wanted.uses_socket], config, host)
     store = store_plan(config.storage, host)
-    tenants = tuple(tenant_plan(wanted, ports.get(wanted.id, 0), config, host, paths, store) for wanted in local)
+    plans = (tenant_plan(wanted, ports.get(wanted.id, 0), config, host, paths, store) for wanted in local)
+    tenants, builds = with_builds(zip(local, plans, strict=True), host, paths)
     remotes = tuple(
         Remote(wanted.id, wanted.path, wanted.host, target, str(wanted.origin), strips(wanted))
         for wanted, _, target in placed
@@ -80,6 +82,7 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
         python=host.python,
         litestream=host.litestream,
         tenants=tenants,
+        builds=builds,
         commons=common_statics((wanted.app for wanted, _, _ in placed), host),
         remotes=remotes,
         replays=tuple(Replay(user, target) for user, target in sorted(homes.items()) if target),

@@ -126,6 +126,23 @@ class SleepPlan:
 
 
 @dataclass(frozen=True)
+class BuildPlan:
+    """A command that runs once per release, for all tenants of one directory."""
+
+    program: str  # of supervisord, that does it
+    origin: str
+    root: str
+    run: tuple[str, ...]  # words
+    env: tuple[tuple[str, str], ...] = field(repr=False)
+    release: str  # '': the files below root name it,
+    private: tuple[str, ...]  # but for these
+    unix_user: str
+    timeout: float
+    record: str  # a file: which release was built last
+    log: str
+
+
+@dataclass(frozen=True)
 class BackupPlan:
     """How the databases of one tenant are copied."""
 
@@ -179,6 +196,7 @@ class TenantPlan:
     env: tuple[tuple[str, str], ...] = field(repr=False)
     start: tuple[str, ...]  # words; SOCKET_MARK stands for the socket, ROOT_MARK for its version of the release
     prepare: tuple[str, ...]
+    build: str  # '' or the program of the build that it waits for
     hooks: tuple[HookPlan, ...]
     release: str
     health: str  # the URL path to ask of the process
@@ -282,6 +300,7 @@ class Paths:
     events: str  # a named pipe
     supervisor_socket: str
     supervisor_pid: str
+    builds: str  # a directory: which releases were built
     drill: str  # how the last restore on trial went
     began: str  # which start of atc has run its hooks
     asleep: str  # a file: while it exists, whatever nginx would answer itself asks the agent first
@@ -310,6 +329,7 @@ class Plan:
     python: str
     litestream: str
     tenants: tuple[TenantPlan, ...]
+    builds: tuple[BuildPlan, ...]
     commons: tuple[StaticPlan, ...]  # what applications serve to all their tenants alike
     remotes: tuple[Remote, ...]
     replays: tuple[Replay, ...]  # by first segment of the path
@@ -327,7 +347,9 @@ class Plan:
 
     def owners(self) -> dict[str, str]:
         """The unix user of each file of the generation that belongs to somebody else than who runs atc."""
-        return {f"launch/{each.program}.sh": each.unix_user for each in self.tenants if each.unix_user}
+        whose = [(each.program, each.unix_user) for each in self.tenants]
+        whose += [(each.program, each.unix_user) for each in self.builds]
+        return {f"launch/{program}.sh": user for program, user in whose if user}
 
     def to_json(self) -> str:
         """The plan as text that `load` reads back."""
@@ -336,6 +358,11 @@ class Plan:
 
 def _static(data: dict[str, Any]) -> StaticPlan:
     return StaticPlan(**{**data, "closed": tuple(data["closed"])})
+
+
+def _build(data: dict[str, Any]) -> BuildPlan:
+    lists = {key: tuple(value) for key, value in data.items() if isinstance(value, list)}
+    return BuildPlan(**{**data, **lists, "env": tuple((name, value) for name, value in data["env"])})
 
 
 def _private(data: dict[str, Any]) -> PrivatePlan:
@@ -382,6 +409,7 @@ def load(text: str) -> Plan:
             "hooks": _hooks(data["hooks"]),
             "fleet": load_fleet(data["fleet"]),
             "tenants": tuple(tenant(each) for each in data["tenants"]),
+            "builds": tuple(_build(each) for each in data["builds"]),
             "commons": tuple(_static(each) for each in data["commons"]),
             "remotes": tuple(Remote(**each) for each in data["remotes"]),
             "replays": tuple(Replay(**each) for each in data["replays"]),

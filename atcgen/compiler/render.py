@@ -210,6 +210,10 @@ def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "agent_log_events": f"{logs}/events.log",
         "nginx_log": f"{logs}/nginx.log",
         "programs": programs,
+        "builds": [
+            vars(build) | {"command": _Spelt(command("/bin/sh", f"{launch}/{build.program}.sh"))}
+            for build in plan.builds
+        ],
         "backups": [
             vars(tenant.backup)
             | {
@@ -245,9 +249,9 @@ def _mounts(tenant: TenantPlan) -> list[dict[str, str]]:
     return [{"own": f"{tenant.directory}/{each}", "over": f"./{each}"} for each in private.directories]
 
 
-def _withheld(plan: Plan, tenant: TenantPlan) -> tuple[str, ...]:
+def _withheld(plan: Plan, *, copies: bool) -> tuple[str, ...]:
     """Variables of the environment that are atc's own."""
-    uses_store = tenant.backup or (plan.shared.is_followed and plan.shared.url.startswith("s3:"))
+    uses_store = copies or (plan.shared.is_followed and plan.shared.url.startswith("s3:"))
     return (CREDENTIALS if uses_store else ()) + (plan.shared.variables if plan.shared.is_followed else ())
 
 
@@ -268,7 +272,7 @@ def _launch(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     for tenant in plan.tenants:
         view = vars(tenant) | {
             "stop_tries": round(tenant.stop_timeout * 10),
-            "withheld": _withheld(plan, tenant),
+            "withheld": _withheld(plan, copies=tenant.backup is not None),
             "mounts": _mounts(tenant),
             "copies": tenant.private.copies if tenant.private and tenant.private.by == "copy" else "",
         }
@@ -279,5 +283,9 @@ def _launch(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         }
         yield f"launch/{tenant.program}.sh", template.render(context | files | {"tenant": view})
     copies = any(tenant.backup for tenant in plan.tenants)
+    template = shell.get_template("supervisor/build.sh.j2")
+    for build in plan.builds:
+        view = vars(build) | {"withheld": _withheld(plan, copies=copies)}
+        yield f"launch/{build.program}.sh", template.render(context | {"lock": f"{build.record}.lock", "build": view})
     for name in ("nginx", "agent", "events", *(("replica",) if copies else ())):
         yield f"launch/_{name}.sh", shell.get_template(f"supervisor/{name}.sh.j2").render(context)

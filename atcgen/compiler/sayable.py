@@ -88,7 +88,7 @@ def _machine(document: Document, host: Host) -> Iterator[Diagnostic]:
 
 def _commands(document: Document, config: Config) -> Iterator[Diagnostic]:
     for app, origin in app_levels(config):
-        for key in ("start", "prepare"):
+        for key in ("start", "prepare", "build"):
             text = getattr(app, key)
             where = document.value_at((*origin, key))
             if "\n" in text.strip():

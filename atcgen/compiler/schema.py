@@ -150,6 +150,11 @@ class App(Section):
     prepare: Text = Field(
         "", description="A command that runs once per release and database before the start: migrations."
     )
+    build: Text = Field(
+        "",
+        description="A command that runs once per release, before any tenant of `root` prepares or starts: assets, "
+        "generated code, `npm ci`.",
+    )
     release: Text = Field(
         "", description="What names the release, such as `${ENV:GIT_SHA}`; when missing, the files below `root` do."
     )
@@ -205,6 +210,7 @@ class App(Section):
         "overlap", description="Start the new process beside the old one, or stop first and hold requests meanwhile."
     )
     start_timeout: Duration = Field(60, ge=1, le=3600, description="How long a tenant may take until it is ready.")
+    build_timeout: Duration = Field(1800, ge=1, le=DAY, description="How long `build` may take.")
     prepare_timeout: Duration = Field(600, ge=1, le=DAY, description="How long `prepare` may take.")
     drain_timeout: Duration = Field(30, ge=0, le=DAY, description="How long open requests may go on before a stop.")
     stop_timeout: Duration = Field(

@@ -93,6 +93,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
         env=_environment(wanted, own, port, databases[0], host),
         start=command_words(start, own, host),
         prepare=command_words(prepare, own, host),
+        build="",
         hooks=hook_plans(config.hooks.tenant, values, host),
         release=interpolate.expand(app.release, values, host.environ),
         health=("" if strips(wanted) else wanted.path) + (app.health or "/"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
+from atcgen.init.building import build_command, is_built
 from atcgen.init.docker import with_atc
 from atcgen.init.ignored import with_ignored
 from atcgen.init.survey import PLACES, Survey
@@ -61,6 +62,11 @@ def propose(tree: Tree, found: Survey, wanted: Wanted, *, replaces: bool = False
     docker, said = with_atc(tree, found.platform.name, file)
     if said:
         says.append(said)
+    build = build_command(tree, found.platform.name, file)
+    if build and not is_built(tree, found.platform.name):
+        says.append(f"once per release, before it is served: {build}")
+    if build and tree.text("Dockerfile") and build.split()[2] not in docker:
+        says.append(f"in Dockerfile, assets have to be compiled with {build.split()[2]}")
     all_of_them = {file: text, "Dockerfile": docker, **with_ignored(tree, file)}
     changes = []
     for path, after in all_of_them.items():

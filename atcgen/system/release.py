@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from atcgen.compiler.plan import TenantPlan
+from atcgen.compiler.plan import BuildPlan, TenantPlan
 
 _SKIPPED = frozenset({"node_modules", "tmp", "log", "logs", "storage", "vendor", "data", "__pycache__", "coverage"})
 _MOST_FILES = 20_000
@@ -34,6 +34,11 @@ class Releases:
         """Names a release."""
         private = plan.private.paths if plan.private else ()
         return plan.release or await self.fingerprint(plan.root, private)
+
+    async def built(self, plan: BuildPlan) -> str:
+        """Names a release together with the command that builds it."""
+        name = plan.release or await self.fingerprint(plan.root, plan.private)
+        return hashlib.sha256(repr((name, plan.run)).encode()).hexdigest()
 
     async def fingerprint(self, root: str, private: tuple[str, ...] = ()) -> str:
         """Names what is in the directory of an application, but for what is each tenant's own."""

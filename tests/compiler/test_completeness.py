@@ -28,7 +28,9 @@ server: {user: root, metrics: "127.0.0.1:9100", cache_size: 1MB, trusted_proxies
 app:
   user: root
   start: serve ${socket}
+  build: make
   prepare: migrate
+  private: [storage]
   static: {"": public, assets: assets}
   websocket: cable
 fleet: {secret: s, steer: true, elsewhere: [{path: "**.pdf", app: print}], app: shows, replay: 1m}

@@ -98,6 +98,14 @@ class Atc:
             [sys.executable, "-m", "atcgen", *words], cwd=self.home, capture_output=True, text=True, check=check
         )
 
+    def cli_in_background(self, *words: str) -> subprocess.Popen[bytes]:
+        """The same, and go on meanwhile."""
+        return subprocess.Popen([sys.executable, "-m", "atcgen", *words], cwd=self.home)
+
+    def programs(self) -> str:
+        """What supervisord says of all its programs."""
+        return self._supervisorctl("status")
+
     def status(self) -> dict[str, Any]:
         """`atc status --json`."""
         said: dict[str, Any] = json.loads(self.cli("status", "--json").stdout)
@@ -130,14 +138,13 @@ class Atc:
 
     def pid_of(self, program: str) -> int:
         """The process of one of atc's own programs: atc-nginx, or atc-agent:0."""
+        return int(self._supervisorctl("pid", program))
+
+    def _supervisorctl(self, *words: str) -> str:
         configuration = self.home / ".atc/current/supervisor/supervisord.conf"
-        said = subprocess.run(
-            [sys.executable, "-m", "supervisor.supervisorctl", "-c", configuration, "pid", program],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return int(said.stdout)
+        command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(configuration), *words]
+        # `status` ends with another status when something does not run.
+        return subprocess.run(command, capture_output=True, text=True, check=words[0] == "pid").stdout
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
@@ -233,6 +240,15 @@ def serving_file(write: Callable[[int], str]) -> Iterator[Atc]:
 
 
 @contextmanager
+def serving(home: Path, **environ: str) -> Iterator[Atc]:
+    """`atc run` in the directory of an application that has an atc.yml, on a port of its own."""
+    port = free_port()
+    state = ("--state", str(home / ".atc"))
+    with _serving(home, port, state, {"HTTP_PORT": str(port), "ATC_BIND": "127.0.0.1", **environ}) as atc:
+        yield atc
+
+
+@contextmanager
 def again(atc: Atc) -> Iterator[Atc]:
     """`atc run` once more, where one was that has ended."""
     with _serving(atc.home, atc.port, (), {}) as second:
@@ -241,7 +257,8 @@ def again(atc: Atc) -> Iterator[Atc]:
 
 @contextmanager
 def _serving(home: Path, port: int, words: tuple[str, ...], environ: Mapping[str, str]) -> Iterator[Atc]:
-    with open(home / "log", "wb") as log:
+    said = home / ".log" if (home / "log").is_dir() else home / "log"  # Rails has a directory of that name
+    with open(said, "wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "atcgen", "run", *words],
             cwd=home,
@@ -253,7 +270,7 @@ def _serving(home: Path, port: int, words: tuple[str, ...], environ: Mapping[str
     begun = atc.log().count("agent.ready")
 
     def is_up() -> bool:
-        assert process.poll() is None, (home / "log").read_text()
+        assert process.poll() is None, said.read_text()
         try:
             atc.ask("/up")
         except OSError:

@@ -173,6 +173,7 @@ def test_an_old_process_keeps_its_copy_until_it_ends() -> None:
         fresh.write_text("two")
         fresh.rename(code(atc) / "release.txt")
         atc.cli("restart", "a/x")
+        wait_until(lambda: where(atc, "a/x")["pid"] != before["pid"])  # nginx may use a connection to it for a moment
         after = where(atc, "a/x")
 
         assert (before["release"], after["release"]) == ("one", "two")
