@@ -17,7 +17,8 @@ _FIRST = "db.sqlite3"
 _SETTINGS = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*,\s*["']([\w.]+)["']""")
 
 APP: dict[str, Any] = {
-    "prepare": f"{RUN} python ${{shims}}/python/atc_collect.py && {RUN} python manage.py migrate --noinput",
+    "build": f"{RUN} python ${{shims}}/python/atc_collect.py",
+    "prepare": f"{RUN} python manage.py migrate --noinput",
     "start": f"{SERVE} django ${{socket}}",
     "env": {
         **ENV,
@@ -82,7 +83,9 @@ def _file(said: ast.Dict) -> str:
 
 
 def _constants(value: ast.expr) -> list[str]:
-    return [each.value for each in ast.walk(value) if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+    """The texts in an expression, as they follow each other."""
+    found = [each for each in ast.walk(value) if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+    return [str(each.value) for each in sorted(found, key=lambda each: (each.lineno, each.col_offset))]
 
 
 def _items(said: ast.Dict) -> Iterator[tuple[str, ast.expr]]:
