@@ -17,10 +17,35 @@ from tests.system.running import Atc
 pytestmark = pytest.mark.system
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
+# A project's own part of channels: whoever has the page open hears of every new group.
+_CHANNELS = """
+import asgiref.sync, channels.generic.websocket, channels.layers, channels.routing
+from django.urls import path
+
+class Changes(channels.generic.websocket.WebsocketConsumer):
+    groups = ["changes"]
+    def change(self, event):
+        self.send("changed")
+
+def tell(**_):
+    send = asgiref.sync.async_to_sync(channels.layers.get_channel_layer().group_send)
+    send("changes", {"type": "change"})
+
+from django.contrib.auth.models import Group
+from django.db.models.signals import post_save
+post_save.connect(tell, sender=Group)
+routes = channels.routing.URLRouter([path("ws/changes", Changes.as_asgi())])
+application = channels.routing.ProtocolTypeRouter({"http": application, "websocket": routes})
+"""
+_SETTINGS = """
+INSTALLED_APPS.append("channels")
+ASGI_APPLICATION = "mysite.asgi.application"
+CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+"""
+
+
+def _project(tmp_path: Path, venv: Path) -> Path:
     """What `startproject` and `startapp` leave behind."""
-    venv = environment("django")
     for words in (["startproject", "mysite", "."], ["startapp", "polls"]):
         subprocess.run([venv / "bin/django-admin", *words], cwd=tmp_path, check=True)
     (tmp_path / ".venv").symlink_to(venv)
@@ -46,20 +71,32 @@ def _sign_in_to_admin(browser: Browser, atc: Atc, base: str, tenant: str) -> Non
     assert answer.status_code == 302, answer.text[:1000]
 
 
-def test_a_project_that_nobody_edited(project: Path) -> None:
-    """Its admin: two tenants with sessions, databases, secrets and assets of their own."""
-    verify(
-        Subject(
-            "django, startproject",
-            {"platform": "django", "root": str(project)},
-            lists="/admin/",
-            front=404,
-            form="/admin/auth/group/add/",
-            enter=_sign_in_to_admin,
-            token="cookie",
-            writes=("staticfiles/*",),
-        )
+def _admin_of(name: str, root: Path, live: Live | None = None) -> Subject:
+    return Subject(
+        name,
+        {"platform": "django", "root": str(root)},
+        live,
+        lists="/admin/",
+        front=404,
+        form="/admin/auth/group/add/",
+        enter=_sign_in_to_admin,
+        token="cookie",
+        writes=("staticfiles/*",),
     )
+
+
+def test_a_project_that_nobody_edited(tmp_path: Path) -> None:
+    """Its admin: two tenants with sessions, databases, secrets and assets of their own."""
+    verify(_admin_of("django, startproject", _project(tmp_path, environment("django"))))
+
+
+def test_a_project_with_channels(tmp_path: Path) -> None:
+    """Served by uvicorn, below its prefix, WebSockets too."""
+    root = _project(tmp_path, environment("apps"))
+    for name, text in (("asgi", _CHANNELS), ("settings", _SETTINGS)):
+        with (root / f"mysite/{name}.py").open("a") as file:
+            file.write(text)
+    verify(_admin_of("django, channels", root, Live("websocket", "/ws/changes")))
 
 
 def test_the_calendar_of_the_example() -> None:
