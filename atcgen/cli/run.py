@@ -23,6 +23,7 @@ from atcgen.system.directories import make_state_directories
 from atcgen.system.generations import activate, prune, store
 from atcgen.system.hooks import Surroundings, inherited, run_hooks
 from atcgen.system.listen import held_addresses
+from atcgen.system.private import forget_others
 from atcgen.system.supervisor import Supervisor
 
 
@@ -54,6 +55,7 @@ def command(
     home = Path(plan.paths.state)
     with held_addresses(plan):
         make_state_directories(plan)
+        forget_others(plan)
         _run_start_hooks(plan)
         generation = store(home, compiled.files, plan.owners())
         nginx.test(generation.path / "nginx/nginx.conf", plan.server, Path(plan.paths.logs, "nginx.error.log"))
