@@ -23,7 +23,7 @@ from atcgen.system.directories import make_tenant_directories
 from atcgen.system.logs import size_of, tail_since, tenant_log
 from atcgen.system.probe import wait_until_ready
 from atcgen.system.processes import treat_as_others
-from atcgen.system.release import Releases, is_prepared, mark_pending
+from atcgen.system.release import Releases, is_up_to_date, mark_pending
 from atcgen.system.supervisor import Supervisor
 
 log = logging.getLogger("atc.agent")
@@ -50,7 +50,7 @@ class Machine:
 async def prepare(keeper: Keeper, machine: Machine) -> life.Event | None:
     """Run the prepare step when it is due; its end comes as a process event, unless it takes too long."""
     plan, begun = keeper.plan, keeper.tenant
-    keeper.waits_for_owner, keeper.release = False, ""
+    keeper.waits_for_owner, keeper.copied = False, ""
 
     def is_over(now: life.Tenant) -> bool:
         return now.state is not State.PREPARING or now.since != begun.since
@@ -66,7 +66,7 @@ async def prepare(keeper: Keeper, machine: Machine) -> life.Event | None:
         if not plan.prepare:
             return life.Prepared(machine.clock())
         stamp = await machine.releases.stamp(plan)
-        if is_prepared(plan, stamp):
+        if await is_up_to_date(plan, stamp):
             return life.Prepared(machine.clock())
         async with _turn(machine, keeper, PREPARE_SLOT):
             if is_over(keeper.tenant):
@@ -180,8 +180,8 @@ async def provide(keeper: Keeper, slot: int, machine: Machine) -> None:
     """Have what of the release is the tenant's own for the process that is about to start in a slot."""
     if keeper.plan.private:
         is_copied = keeper.plan.private.by == "copy"
-        release = keeper.release or (await machine.releases.name(keeper.plan) if is_copied else "")
-        keeper.release = release if slot == PREPARE_SLOT else ""  # what is prepared for is what starts
+        release = keeper.copied or (await machine.releases.name(keeper.plan) if is_copied else "")
+        keeper.copied = release if slot == PREPARE_SLOT else ""  # what is prepared for is what starts
         async with keeper.provides:
             keeper.provided.add(slot)
             await asyncio.to_thread(private.provide, keeper.plan, slot, release, keeper.busy())

@@ -42,7 +42,7 @@ class Keeper:
         self.tally = Tally()
         self.pids: dict[int, int] = {}  # slot -> process id
         self.touched = 0  # when its tmp/restart.txt was, as far as that was heeded
-        self.release = ""  # the one that was just prepared for, of which there is a copy
+        self.copied = ""  # the release that was just prepared for, of which there is a copy
         self.provides = asyncio.Lock()  # held while copies of releases are made and removed
         self.provided: set[int] = set()  # slots for which there is one
         self.log_begins: dict[int, int] = {}  # slot -> size of its log when it was started

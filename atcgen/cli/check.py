@@ -43,11 +43,13 @@ def command(
 def _say_what_is_lost(compiled: Compiled) -> None:
     """Of each directory that tenants run in, by its platform."""
     from atcgen.init.prefix import findings, sentences
+    from atcgen.platforms import PLATFORMS
     from atcgen.system.application import ApplicationTree
 
-    platform = compiled.config.app.platform
+    app = compiled.config.app
+    said = app.prefix if "prefix" in app.model_fields_set else PLATFORMS[app.platform].app.get("prefix")
     for root in sorted({each.root for each in compiled.plan.tenants}):
-        lost = findings(ApplicationTree(Path(root)), platform)
+        lost = findings(ApplicationTree(Path(root)), app.platform, strips=said == "strip")
         click.echo(f"{root}: {len(lost)} places will not survive a prefix")
         for line in sentences(lost):
             click.echo(f"  {line}")

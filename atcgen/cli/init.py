@@ -11,6 +11,7 @@ from atcgen.cli.source import compile_file
 from atcgen.compiler.values import url_path
 from atcgen.errors import AtcError, Unavailable
 from atcgen.init.prefix import Finding, findings, sentences
+from atcgen.init.prefix_rules import PUT_BACK
 from atcgen.init.proposal import Change, Proposal, propose
 from atcgen.init.survey import Survey, survey
 from atcgen.init.written import TWO, Wanted
@@ -50,7 +51,7 @@ def command(
     found = survey(tree, platform or "", start)
     wanted = Wanted(_tenants(tenants) or (TWO if multi else ()))
     proposal = propose(tree, found, wanted, replaces=replace)
-    lost = findings(tree, found.platform.name)
+    lost = findings(tree, found.platform.name, strips=found.strips)
     if shows:
         for each in proposal.changes:
             click.echo(each.diff())
@@ -110,6 +111,9 @@ def _say_what_is_lost(lost: list[Finding], report: bool) -> None:
     click.echo(f"{len(lost)} places will not survive a prefix such as /bellevue/2025/winter:")
     for line in sentences(lost if report else lost[:_FIRST]):
         click.echo(f"  {line}")
+    mended = sum(each.kind in PUT_BACK for each in lost)
+    if mended:
+        click.echo(f"  `prefix: strip` in `app` would put {mended} of them right as they go out")
     if len(lost) > _FIRST and not report:
         click.echo("  … `atc init --report` shows all")
 

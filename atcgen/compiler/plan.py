@@ -143,6 +143,16 @@ class BuildPlan:
 
 
 @dataclass(frozen=True)
+class MigrationsPlan:
+    """Where migrations are, and where the first database lists those that ran."""
+
+    files: str  # a pattern below the root
+    name: str  # a regular expression with a group
+    table: str
+    column: str
+
+
+@dataclass(frozen=True)
 class BackupPlan:
     """How the databases of one tenant are copied."""
 
@@ -196,6 +206,7 @@ class TenantPlan:
     env: tuple[tuple[str, str], ...] = field(repr=False)
     start: tuple[str, ...]  # words; SOCKET_MARK stands for the socket, ROOT_MARK for its version of the release
     prepare: tuple[str, ...]
+    migrations: MigrationsPlan | None  # None: nobody knows without `prepare` whether there is something to do
     build: str  # '' or the program of the build that it waits for
     hooks: tuple[HookPlan, ...]
     release: str
@@ -392,6 +403,7 @@ def load(text: str) -> Plan:
         parts = {
             "backup": each["backup"] and BackupPlan(**each["backup"]),
             "hooks": _hooks(each["hooks"]),
+            "migrations": each["migrations"] and MigrationsPlan(**each["migrations"]),
             "private": each["private"] and _private(each["private"]),
         }
         return TenantPlan(**(each | lists | parts))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 
 from atcgen.compiler.schema import Server
+from atcgen.init.building import build_in_image, build_of
 from atcgen.init.ignored import DATA
 from atcgen.platforms.platform import Tree
 
@@ -30,7 +31,7 @@ ENTRYPOINT ["atc", "run"]
 CMD {arguments}
 """
 _RUBY = """\
-FROM ruby:3-slim
+FROM ruby:{version}-slim
 RUN apt-get update \\
     && apt-get install -y --no-install-recommends build-essential libsqlite3-dev libyaml-dev pkg-config \\
     && rm -rf /var/lib/apt/lists/*
@@ -127,8 +128,9 @@ def _block(file: str, folder: str, user: str) -> str:
 def _fresh(tree: Tree, platform: str, file: str) -> str:
     kind = _KINDS.get(platform, "")
     if kind == "ruby":
-        builds = tree.names("app/assets") or tree.names("app/javascript")
-        head = _RUBY.format(build="RUN SECRET_KEY_BASE_DUMMY=1 bin/rails assets:precompile\n" if builds else "")
+        build = build_in_image(build_of(tree, platform), file)
+        ruby = re.match(r"(?:ruby-)?(\d+\.\d+)", tree.text(".ruby-version").strip())
+        head = _RUBY.format(build=f"RUN {build}\n" if build else "", version=ruby[1] if ruby else "3")
     elif kind == "python":
         head = _PYTHON.format(requirements=_requirements(tree))
     elif kind == "node":

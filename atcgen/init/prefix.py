@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from atcgen.init.prefix_rules import LINES, SCRIPTS, WHOLE, Line
+from atcgen.init.prefix_rules import LINES, PUT_BACK, SCRIPTS, WHOLE, Line
 from atcgen.platforms.platform import Tree
 
 _TAG = 8  # lines that a tag may go over
@@ -47,16 +47,20 @@ class Finding:
         return f"{self.file}:{self.line}:{self.column}: {self.kind}: {self.text}"
 
 
-def findings(tree: Tree, platform: str) -> list[Finding]:
-    """Everything that is found in the application's own files, in their order."""
+def findings(tree: Tree, platform: str, *, strips: bool = False) -> list[Finding]:
+    """Everything that is found in the application's own files, in their order.
+
+    `strips`: with `app.prefix: strip`, where nginx and a script of atc's put the prefix back into pages.
+    """
     rules = [each for each in LINES if not each.platforms or platform in each.platforms]
+    rules = [each for each in rules if not (strips and each.kind in PUT_BACK)]
     suffixes = sorted({suffix for each in rules for suffix in each.suffixes})
     files = sorted({name for suffix in suffixes for name in tree.names(f"**/*{suffix}") if not _NOT_OWN.search(name)})
     found = {each for name in files for each in _in_file(name, tree.text(name), rules)}
     whole = (each for each in WHOLE if not each.platforms or platform in each.platforms)
     for rule in whole:
         said = rule.look(tree)
-        if said:
+        if said and not (strips and rule.kind in PUT_BACK):
             name, text = said
             found.add(Finding(name, 1, 1, rule.kind, text, rule.hint))
     return sorted(found)

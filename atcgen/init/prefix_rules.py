@@ -87,6 +87,9 @@ _CLIENTS = (
     r"|\.sendBeacon|serviceWorker\.register|\bimportScripts|\bwindow\.open)\s*\(\s*"
 )
 
+# What `app.prefix: strip` puts right.
+PUT_BACK = frozenset(("link", "style", "fetch", "location", "cookie", "cable", "redirect"))
+
 LINES: tuple[Line, ...] = (
     Line(
         "link",
@@ -133,7 +136,7 @@ LINES: tuple[Line, ...] = (
         platforms=_RAILS,
     ),
     Line(
-        "redirect",
+        "host",
         _pattern(r"\bredirect(?:_to)?\b[^\n]*?[\"'`]https?://(?:localhost|127\.0\.0\.1)"),
         _RUBY | _PYTHON | SCRIPTS,
         "leave the host out",

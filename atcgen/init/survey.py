@@ -36,6 +36,7 @@ class Survey:
     also: tuple[str, ...]  # titles of other platforms that know it
     databases: tuple[str, ...]  # files that hold its data so far
     is_told: bool = False  # the owner says what it is
+    strips: bool = False  # `app.prefix: strip`
 
 
 def survey(tree: Tree, platform: str = "", start: str = "") -> Survey:
@@ -61,16 +62,18 @@ def survey(tree: Tree, platform: str = "", start: str = "") -> Survey:
         )
     also = tuple(each.title for each, _ in found if each is not chosen and each.name != _NONE)
     databases = said.databases or tuple(dict.fromkeys(each for kind in _DATABASES for each in tree.names(kind)))
-    return Survey(chosen, said, also, databases, is_told)
+    strips = {**chosen.app, **said.app, **said_before}.get("prefix") == "strip"
+    return Survey(chosen, said, also, databases, is_told, strips)
 
 
 def _said_before(tree: Tree) -> dict[str, str]:
-    """`platform` and `start` of an atc.yml that is there."""
+    """`platform`, `start` and `prefix` of an atc.yml that is there."""
     text = next(filter(None, map(tree.text, PLACES)), "")
     data = parse(text, "")[0].data
     app = data.get("app") if isinstance(data, dict) else None
     known = app if isinstance(app, dict) else {}
-    found = {key: value for key, value in known.items() if key in ("platform", "start") and isinstance(value, str)}
+    words = {key: known.get(key) for key in ("platform", "start", "prefix")}
+    found = {key: value for key, value in words.items() if isinstance(value, str)}
     return found if found.get("platform", _NONE) in PLATFORMS else {}
 
 

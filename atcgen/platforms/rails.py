@@ -13,6 +13,12 @@ _PRIMARY = "db.sqlite3"
 
 APP = {
     "prepare": "bin/rails db:prepare",
+    "migrations": {
+        "files": "db/migrate/*.rb",
+        "name": "/([0-9]+)_[^/]*$",
+        "table": "schema_migrations",
+        "column": "version",
+    },
     "start": "bundle exec puma -C config/puma.rb -b unix://${socket} ${shims}/rails/prefix.ru",
     "env": {
         "RAILS_ENV": "production",

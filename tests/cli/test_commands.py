@@ -176,6 +176,8 @@ def test_help_lists_every_command_and_none_that_is_internal(atc: Atc) -> None:
         "explain",
         "fleet",
         "history",
+        "import",
+        "init",
         "logs",
         "metrics",
         "plan",

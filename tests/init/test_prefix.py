@@ -30,7 +30,7 @@ LOST = [
     ("project/settings.py", "FORCE_SCRIPT_NAME = '/x'", "django", "prefix"),
     ("project/settings.py", 'SESSION_COOKIE_PATH = "/admin"', "django", "cookie"),
     ("app.py", "    return '<a href=\"/items\">items</a>'", "flask", "link"),
-    ("app.py", '    return redirect("http://localhost:5000/items")', "flask", "redirect"),
+    ("app.py", '    return redirect("http://localhost:5000/items")', "flask", "host"),
     ("src/a.ts", "const items = await fetch('/api/items')", "node", "fetch"),
     ("src/a.ts", "axios.post(`/api/items/${id}`, body)", "node", "fetch"),
     ("src/a.js", 'new WebSocket("/ws")', "node", "fetch"),
@@ -141,6 +141,14 @@ def test_a_tag_may_go_over_lines() -> None:
     assert len(findings(Texts({"a.jsx": '<a\n  className="x"\n  href="/x"\n>'}), "node")) == 1
     assert findings(Texts({"a.jsx": '<Link\n  className="x"\n  href="/x"\n>'}), "node") == []
     assert findings(Texts({"a.html": '<!-- \n<a href="/x">\n-->'}), "node") == []
+
+
+def test_what_strip_puts_back_is_no_loss() -> None:
+    """Of links and scripts nothing is left; of what no page holds, everything."""
+    files = {"a.html": '<a href="/x"><script>fetch("/y")</script>', "manifest.json": '{"start_url": "/"}'}
+
+    assert [each.kind for each in findings(Texts(files), "node", strips=True)] == ["manifest"]
+    assert len(findings(Texts(files), "node")) == 3
 
 
 def test_each_hint_is_said_once() -> None:

@@ -240,6 +240,15 @@ def serving_file(write: Callable[[int], str]) -> Iterator[Atc]:
 
 
 @contextmanager
+def serving(home: Path, **environ: str) -> Iterator[Atc]:
+    """`atc run` in the directory of an application that has an atc.yml, on a port of its own."""
+    port = free_port()
+    state = ("--state", str(home / ".atc"))
+    with _serving(home, port, state, {"HTTP_PORT": str(port), "ATC_BIND": "127.0.0.1", **environ}) as atc:
+        yield atc
+
+
+@contextmanager
 def again(atc: Atc) -> Iterator[Atc]:
     """`atc run` once more, where one was that has ended."""
     with _serving(atc.home, atc.port, (), {}) as second:
@@ -248,7 +257,8 @@ def again(atc: Atc) -> Iterator[Atc]:
 
 @contextmanager
 def _serving(home: Path, port: int, words: tuple[str, ...], environ: Mapping[str, str]) -> Iterator[Atc]:
-    with open(home / "log", "wb") as log:
+    said = home / ".log" if (home / "log").is_dir() else home / "log"  # Rails has a directory of that name
+    with open(said, "wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "atcgen", "run", *words],
             cwd=home,
@@ -260,7 +270,7 @@ def _serving(home: Path, port: int, words: tuple[str, ...], environ: Mapping[str
     begun = atc.log().count("agent.ready")
 
     def is_up() -> bool:
-        assert process.poll() is None, (home / "log").read_text()
+        assert process.poll() is None, said.read_text()
         try:
             atc.ask("/up")
         except OSError:
