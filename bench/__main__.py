@@ -27,7 +27,7 @@ NAMES = (
     "routed",
     "private",
 )
-WHEN_ASKED = ("loss", "fleet")  # take long
+WHEN_ASKED = ("loss", "fleet", "hosts")  # take long
 
 
 class Benchmark(Protocol):
