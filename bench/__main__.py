@@ -16,7 +16,7 @@ from rich.table import Table
 from bench.figures import Figure
 
 NAMES = ("hot_path", "cold_start", "restart", "memory", "compile", "warm_under_boots", "edits", "replica", "routed")
-WHEN_ASKED = ("loss", "fleet")  # take long
+WHEN_ASKED = ("loss", "fleet", "hosts")  # take long
 
 
 class Benchmark(Protocol):
