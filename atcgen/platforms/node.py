@@ -205,7 +205,7 @@ def databases(tree: Tree) -> tuple[str, ...]:
 
 
 def _detect(tree: Tree) -> Detected | None:
-    """A package with a framework for servers, a `start` script or a server.js."""
+    """A package.json with Express, Fastify, Koa, Nest, Hono, hapi or Polka, or with a start script."""
     package = read_package(tree)
     if package is None:
         return None
