@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from atcgen.system.mounts import can_mount
+from atcgen.system.processes import runs
 from tests.system.running import Atc, again, running, wait_until
 
 pytestmark = pytest.mark.system
@@ -215,7 +216,9 @@ def test_a_tenant_survives_its_agent_and_its_supervisor(way: str) -> None:
         os.kill(atc.process.pid, signal.SIGKILL)
         atc.process.wait(30)
         with again(atc) as second:
+            wait_until(lambda: where(second, "a/x")["pid"] != before["pid"])
             assert second.get("/a/x/read?path=storage/x")[1] == "mine"
+            assert not runs(before["pid"])
 
 
 def test_a_database_that_nobody_called_private_stays_the_one_of_the_release() -> None:
