@@ -190,6 +190,7 @@ def databases(tree: Tree) -> tuple[str, ...]:
 
 
 def _detect(tree: Tree) -> Detected | None:
+    """A package.json with Express, Fastify, Koa, Nest, Hono, hapi or Polka, or with a start script."""
     package = read_package(tree)
     if package is None:
         return None

@@ -12,6 +12,7 @@ _SOURCE = re.compile(r"^\s*datasource\s+\w+\s*\{(.*?)\}", re.MULTILINE | re.DOTA
 
 
 def _detect(tree: Tree) -> Detected | None:
+    """A package.json, and a schema.prisma."""
     package = node.read_package(tree)
     schema = next(iter(tree.names("prisma/schema.prisma") or tree.names("**/schema.prisma")), "")
     if package is None or not schema:

@@ -19,6 +19,7 @@ _VARIABLE = re.compile(r"""["']?use_env_variable["']?\s*:\s*["'](\w+)["']""")
 
 
 def _detect(tree: Tree) -> Detected | None:
+    """Sequelize among the dependencies of package.json."""
     package = node.read_package(tree)
     if package is None or "sequelize" not in package.dependencies:
         return None

@@ -13,6 +13,7 @@ _MIGRATIONS = re.compile(r"\bmigrations\s*:\s*\[\s*[^\s\]]")
 
 
 def _detect(tree: Tree) -> Detected | None:
+    """TypeORM among the dependencies of package.json."""
     package = node.read_package(tree)
     if package is None or "typeorm" not in package.dependencies:
         return None
