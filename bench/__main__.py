@@ -15,7 +15,7 @@ from rich.table import Table
 
 from bench.figures import Figure
 
-NAMES = ("hot_path", "cold_start", "restart", "memory", "compile", "warm_under_boots", "edits", "replica", "routed")
+NAMES = ("hot_path", "cold_start", "restart", "memory", "compile", "warm_under_boots", "edits", "replica", "routed", "preload")
 WHEN_ASKED = ("loss", "fleet")  # take long
 
 

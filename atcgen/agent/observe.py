@@ -17,6 +17,7 @@ from atcgen.agent.execute import explained
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.service import Service
+from atcgen.agent.zygotes import is_zygote
 from atcgen.compiler.render import PREPARE_SLOT
 from atcgen.errors import Unavailable
 from atcgen.system.connections import Connections
@@ -41,6 +42,12 @@ def process_event(service: Service, name: str, fields: dict[str, str]) -> None:
     elif custodian and pid:
         custodian.replica_began(pid)
         _hurry(service, pid)
+    elif is_zygote(group):
+        if name in _ENDED:
+            service.zygotes.ended(group, expected=service.is_ending or fields.get("expected") == "1")
+        elif pid:
+            service.zygotes.began(group, pid)
+            _hurry(service, pid)
     elif keeper is None:
         if name in _ENDED:
             service.own_pids.pop((group, process), None)
@@ -113,6 +120,8 @@ async def resume(service: Service) -> None:
         if service.custodian(each.group):
             replicas[each.group] = each.pid
             _hurry(service, each.pid)
+        elif is_zygote(each.group):
+            service.zygotes.began(each.group, each.pid)
         elif keeper is None:
             service.own_pids[each.group, each.name] = each.pid
         else:
@@ -163,6 +172,7 @@ async def watch_idleness(service: Service) -> None:
     for second in itertools.count(1):
         await asyncio.sleep(1)
         stop_idle(service, time.time())
+        end_idle_zygotes(service)
         if second % _RECONCILE_EVERY == 0:
             await reconcile(service)
         if second % _ROTATE_EVERY == 0:
@@ -192,6 +202,13 @@ async def reconcile(service: Service) -> None:
         if pid not in found and keeper.pids.get(slot) == pid:
             del keeper.pids[slot]
             _ended(service, keeper, slot, pid, expected=False)
+
+
+def end_idle_zygotes(service: Service) -> None:
+    """End the zygotes that have had no tenant awake for long, and those that nobody names any more."""
+    wanted = {each.program for each in service.plan.zygotes}
+    for program in service.zygotes.idle(service.keepers.values(), wanted):
+        service.tasks.start(service.zygotes.end(program, forget=program not in wanted))
 
 
 def stop_idle(service: Service, now: float) -> None:

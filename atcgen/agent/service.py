@@ -20,6 +20,7 @@ from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.tasks import Tasks
 from atcgen.agent.waiting import Verdict, retry_after
+from atcgen.agent.zygotes import Zygotes
 from atcgen.compiler.names import REPLICA
 from atcgen.compiler.plan import Plan, TenantPlan
 from atcgen.system.probe import listens, status_of
@@ -63,7 +64,8 @@ class Service:
         self.is_ending = False
         boots = asyncio.Semaphore(plan.server.boots)
         self.hooks = Hooks(plan, environ or {})
-        self.machine = Machine(supervisor, boots, Releases(), clock, plan.server.worker_user, self.hooks)
+        self.zygotes = Zygotes(supervisor, clock)
+        self.machine = Machine(supervisor, boots, Releases(), clock, plan.server.worker_user, self.hooks, self.zygotes)
 
     def introduce(self, plan: TenantPlan) -> None:
         """Know a tenant; one that is known already stays as it is."""
@@ -225,7 +227,10 @@ class Service:
         """Start the process of a slot, or go on probing one that boots already."""
 
         async def work() -> None:
-            self.feed(keeper, await execute.boot(keeper, slot, self.machine))
+            event = await execute.boot(keeper, slot, self.machine)
+            self.feed(keeper, event)
+            if isinstance(event, life.Probed) and not self.is_ending:
+                self.tasks.start(self.zygotes.rouse(keeper.plan))
 
         keeper.probing = self.tasks.start(work())
 

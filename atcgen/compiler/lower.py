@@ -75,6 +75,7 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
         fleet=fleet_plan(config, document, host, uncached),
         python=host.python,
         litestream=host.litestream,
+        shims=host.shims,
         tenants=tenants,
         remotes=remotes,
         replays=tuple(Replay(user, target) for user, target in sorted(homes.items()) if target),

@@ -140,6 +140,30 @@ class BackupPlan:
 
 
 @dataclass(frozen=True)
+class PreloadPlan:
+    """A zygote: a process with the framework loaded, which is forked to wake tenants; equal for all who share it."""
+
+    program: str  # of supervisord, named by everything that follows
+    kind: str  # python, ruby
+    command: str  # what it stands in for, such as .venv/bin/gunicorn
+    root: str
+    unix_user: str
+    env: tuple[tuple[str, str], ...]  # nothing of it is of one tenant only
+    directory: str  # below the run directory
+    log: str
+
+    @property
+    def socket(self) -> str:
+        """Where it is asked for a fork."""
+        return f"{self.directory}/s"
+
+    @property
+    def learned(self) -> str:
+        """The file with what it loads."""
+        return f"{self.directory}/learned"
+
+
+@dataclass(frozen=True)
 class TenantPlan:
     """A tenant of this machine."""
 
@@ -157,6 +181,7 @@ class TenantPlan:
     root: str
     env: tuple[tuple[str, str], ...] = field(repr=False)
     start: tuple[str, ...]  # words; SOCKET_MARK stands for the socket
+    preload: PreloadPlan | None  # None: every process is started for itself
     prepare: tuple[str, ...]
     hooks: tuple[HookPlan, ...]
     release: str
@@ -286,6 +311,7 @@ class Plan:
     fleet: FleetPlan
     python: str
     litestream: str
+    shims: str
     tenants: tuple[TenantPlan, ...]
     remotes: tuple[Remote, ...]
     replays: tuple[Replay, ...]  # by first segment of the path
@@ -300,9 +326,17 @@ class Plan:
         """Does anything go to another machine?"""
         return bool(self.remotes or self.replays or self.fleet.rules)
 
+    @property
+    def zygotes(self) -> tuple[PreloadPlan, ...]:
+        """Each once, in the order of their names."""
+        found = {each.preload.program: each.preload for each in self.tenants if each.preload}
+        return tuple(found[program] for program in sorted(found))
+
     def owners(self) -> dict[str, str]:
         """The unix user of each file of the generation that belongs to somebody else than who runs atc."""
-        return {f"launch/{each.program}.sh": each.unix_user for each in self.tenants if each.unix_user}
+        programs = [(each.program, each.unix_user) for each in self.tenants]
+        programs += [(each.program, each.unix_user) for each in self.zygotes]
+        return {f"launch/{program}.sh": user for program, user in programs if user}
 
     def to_json(self) -> str:
         """The plan as text that `load` reads back."""
@@ -316,6 +350,10 @@ def _static(data: dict[str, Any]) -> StaticPlan:
 def _shared(data: dict[str, Any]) -> SharedPlan:
     hosts = tuple((name, url) for name, url in data["hosts"])
     return SharedPlan(**{**data, "hosts": hosts, "variables": tuple(data["variables"])})
+
+
+def _preload(data: dict[str, Any] | None) -> PreloadPlan | None:
+    return PreloadPlan(**{**data, "env": tuple((name, value) for name, value in data["env"])}) if data else None
 
 
 def _hooks(data: list[dict[str, Any]]) -> tuple[HookPlan, ...]:
@@ -332,7 +370,7 @@ def load(text: str) -> Plan:
         lists["env"] = tuple((name, value) for name, value in each["env"])
         lists |= {key: tuple(_static(one) for one in each[key]) for key in statics}
         backup = {"backup": each["backup"] and BackupPlan(**each["backup"]), "hooks": _hooks(each["hooks"])}
-        return TenantPlan(**(each | lists | backup))
+        return TenantPlan(**(each | lists | backup | {"preload": _preload(each["preload"])}))
 
     server = data["server"]
     server |= {key: tuple(value) for key, value in server.items() if isinstance(value, list)}

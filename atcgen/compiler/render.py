@@ -188,6 +188,10 @@ def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "agent_log_events": f"{logs}/events.log",
         "nginx_log": f"{logs}/nginx.log",
         "programs": programs,
+        "zygotes": [
+            vars(each) | {"command": _Spelt(command(*_launcher(plan.tenants[0]), f"{launch}/{each.program}.sh"))}
+            for each in plan.zygotes
+        ],
         "backups": [
             vars(tenant.backup)
             | {
@@ -230,6 +234,8 @@ def _launch(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "configuration": f"{plan.paths.current}/nginx/nginx.conf",
         "error_log": f"{plan.paths.logs}/nginx.error.log",
         "base": plan.base,
+        "shims": plan.shims,
+        "ask": f"{plan.shims}/preload/ask.py",
     }
     template = shell.get_template("supervisor/launch.sh.j2")
     for tenant in plan.tenants:
@@ -243,6 +249,11 @@ def _launch(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
             "prepared": f"{tenant.directory}/.prepared",
         }
         yield f"launch/{tenant.program}.sh", template.render(context | files | {"tenant": view})
+    template = shell.get_template("supervisor/zygote.sh.j2")
+    withheld = sorted({name for tenant in plan.tenants for name in _withheld(plan, tenant)})
+    for zygote in plan.zygotes:
+        view = vars(zygote) | {"socket": zygote.socket, "learned": zygote.learned}
+        yield f"launch/{zygote.program}.sh", template.render(context | {"zygote": view, "withheld": withheld})
     copies = any(tenant.backup for tenant in plan.tenants)
     for name in ("nginx", "agent", "events", *(("replica",) if copies else ())):
         yield f"launch/_{name}.sh", shell.get_template(f"supervisor/{name}.sh.j2").render(context)

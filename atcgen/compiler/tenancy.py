@@ -14,6 +14,7 @@ from atcgen.compiler.commands import command_words, hook_plans
 from atcgen.compiler.names import socket_directory
 from atcgen.compiler.paths import absolute
 from atcgen.compiler.plan import Host, Paths, StaticPlan, StorePlan, TenantPlan
+from atcgen.compiler.preload import preload_plan
 from atcgen.compiler.schema import App, Backup, Config, Idle, StaticDirectory
 from atcgen.compiler.shared import shared_plan
 from atcgen.compiler.storage import backup_plan
@@ -88,6 +89,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
         root=root,
         env=_environment(wanted, values, port, databases[0], host),
         start=command_words(start, values, host),
+        preload=preload_plan(app, start, values, root, config, host, paths),
         prepare=command_words(prepare, values, host),
         hooks=hook_plans(config.hooks.tenant, values, host),
         release=interpolate.expand(app.release, values, host.environ),
