@@ -72,12 +72,17 @@ def send(connection: socket, words: list[str], descriptors: tuple[int, ...]) -> 
     os.umask(mask)
     namespace = os.readlink("/proc/self/ns/mnt")
     said = ["1", str(mask), namespace, os.getcwd(), str(len(words)), *words]
-    environ = [b"%s=%s" % each for each in os.environb.items()]
-    data = b"".join(each + b"\0" for each in (*map(os.fsencode, said), *environ))
+    data = b"".join(each + b"\0" for each in map(os.fsencode, said)) + given_environment()
     rights = b"".join(each.to_bytes(4, sys.byteorder) for each in descriptors)
     data = b"%08x" % len(data) + data
     sent = connection.sendmsg([data[:1]], [(SOL_SOCKET, SCM_RIGHTS, rights)])
     connection.sendall(data[sent:])
+
+
+def given_environment() -> bytes:
+    """The environment as it was given: Python itself may have added LC_CTYPE."""
+    with open("/proc/self/environ", "rb") as environ:
+        return environ.read()
 
 
 def told(connection: socket) -> int:
@@ -137,4 +142,5 @@ if __name__ == "__main__":
         end_by(int(sys.argv[2]))
     else:
         ask(sys.argv[1], sys.argv[2:])
-        os.execvp(sys.argv[2], sys.argv[2:])
+        given = (each.partition(b"=")[::2] for each in given_environment().split(b"\0") if each)
+        os.execvpe(sys.argv[2], sys.argv[2:], dict(given))

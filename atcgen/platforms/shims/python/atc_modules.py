@@ -62,7 +62,7 @@ class Modules:
         if (_threads(), _sockets()) != before:
             print(f"atc: {name} is not preloaded: it starts a thread or opens a socket", flush=True)
             self.note(f"{_UNLOADABLE}{name}")
-            os.execv(sys.executable, [sys.executable, *sys.argv])
+            raise Stale(f"{name} is loaded and must not be")
 
     def _is_of_others(self, name: str) -> bool:
         above = name.rpartition(".")[0]

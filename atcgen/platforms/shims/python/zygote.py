@@ -122,7 +122,12 @@ class Zygote:
                 if found:
                     return found
             elif waiting:
-                self.modules.load(waiting.pop(0))
+                try:
+                    self.modules.load(waiting.pop(0))
+                except Stale:  # begin anew without it, unless somebody is to be told how a child of this one ends
+                    if not self.outcomes:
+                        os.execv(sys.executable, [sys.executable, *sys.argv])
+                    return None
                 if not waiting:
                     self._settle()
             elif time.monotonic() < self.learns_until:
