@@ -15,7 +15,8 @@ from rich.table import Table
 
 from bench.figures import Figure
 
-NAMES = ("hot_path", "cold_start", "restart", "memory", "compile", "warm_under_boots", "edits", "replica", "routed", "preload")
+NAMES = ("hot_path", "cold_start", "preload", "restart", "memory", "compile")
+NAMES += ("warm_under_boots", "edits", "replica", "routed")
 WHEN_ASKED = ("loss", "fleet")  # take long
 
 

@@ -50,10 +50,9 @@ def _measured(app: Document) -> tuple[float, dict[str, float]]:
             if app.get("preload"):
                 time.sleep(3)
             _stop(running)
-        took = []
+        took: list[float] = []
         for _ in range(ROUNDS):
-            for path in paths:
-                took.append(_woken(running, path))
+            took += [_woken(running, path) for path in paths]
             sizes = _sizes(running)
             _stop(running)
     return median(took), sizes

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -168,7 +167,8 @@ def test_a_zygote_that_hangs_holds_up_nobody(forks: Zygote) -> None:
 
 def test_twenty_at_once(forks: Zygote) -> None:
     """Each is its own, and none is left behind."""
-    found = [forks.ask("import os, sys; print(sys.argv[1], os.environ['ME'])", str(n), env={"ME": str(n)}) for n in range(20)]
+    program = "import os, sys; print(sys.argv[1], os.environ['ME'])"
+    found = [forks.ask(program, str(n), env={"ME": str(n)}) for n in range(20)]
     said = [each.communicate(timeout=PATIENCE) for each in found]
 
     assert said == [(f"{n} {n}\n".encode(), b"") for n in range(20)]
@@ -188,7 +188,8 @@ def test_one_tenant_does_not_see_another(forks: Zygote) -> None:
 def test_what_children_need_is_loaded_for_those_after_them(forks: Zygote) -> None:
     """But not what is the application's own."""
     (forks.home / "own.py").write_text("import os\nPID = os.getpid()\n")
-    program = "import sys\nwas = set(sys.modules)\nimport own, decimal, os\nprint('decimal' in was, own.PID == os.getpid())\n"
+    program = "import sys\nwas = set(sys.modules)\nimport own, decimal, os\n"
+    program += "print('decimal' in was, own.PID == os.getpid())\n"
     assert forks.said(program) == "False True\n"
 
     until(lambda: forks.said(program) == "True True\n", "decimal is loaded")
