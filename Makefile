@@ -37,7 +37,6 @@ calendar-%:
 	@$(MAKE) --no-print-directory -C examples/$@
 
 fleet: install nginx ## serve the same ten on four machines of a simulated Fly.io, on http://localhost:8080
-	@mkdir -p .atc/fleet/copies
 	$(VENV)/bin/python -m simulator examples/fleet/machines.yml
 
 build: install nginx ## write the configuration of examples/atc.yml to build/

@@ -36,6 +36,7 @@ class Code(StrEnum):
     BAD_NAME = "bad-name"
     NAME_CLASH = "name-clash"
     PATH_CLASH = "path-clash"
+    HIDDEN_DATA = "hidden-data"
     NO_STORE = "no-store"
     UNREPRESENTABLE = "unrepresentable-value"
     UNFIT_FOR_TARGET = "unfit-for-target"
@@ -57,6 +58,8 @@ MEANINGS: dict[Code, str] = {
     Code.BAD_NAME: "A user, tenant, path or host is spelt in a way that cannot stand in a URL.",
     Code.NAME_CLASH: "Two things would have the same name, database or directory.",
     Code.PATH_CLASH: "Two tenants would answer the same URL.",
+    Code.HIDDEN_DATA: "There is data in the release where every tenant has a version of its own: they will not see it. "
+    "Nothing is deleted; see [release.md](release.md).",
     Code.NO_STORE: "This machine cannot use the store of `storage.replica` now: its keys are not set, or its directory "
     "is not there, such as a disk that is not mounted.",
     Code.UNREPRESENTABLE: "nginx or supervisord has no way to write this value in its configuration.",

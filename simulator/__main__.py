@@ -65,6 +65,7 @@ def described(fleet: Fleet) -> list[str]:
         f"edge {each.region} port {port}  {each.url_at(port)}" for each in fleet.edges for port in sorted(each.ports)
     ]
     lines.append(f"api  {fleet.flaps.url}  token {fleet.flaps.token!r}")
+    lines += [f"service {each.spec.name}  http://{each.address}  log {each.log}" for each in fleet.services]
     for (network, region), address in sorted(fleet.resolvers.all().items()):
         lines.append(f"dns {network} {region}  {address}")
     for each in fleet.registry.machines.values():

@@ -34,6 +34,7 @@ class AppSpec(_Part):
     hosts: tuple[str, ...] = ()
     public: bool = True
     token: Literal["app", "org", ""] = "app"  # what FLY_API_TOKEN of its machines is good for
+    secrets: dict[str, str] = Field(default_factory=dict)  # variables of all its machines, as of `fly secrets`
 
 
 class MachineSpec(_Part):
@@ -61,11 +62,22 @@ class MachineSpec(_Part):
         return said
 
 
+class ServiceSpec(_Part):
+    """A process that machines need, such as a store: it is there before they are, and is no machine itself."""
+
+    name: str
+    command: tuple[str, ...]  # {port}, {here} and {home}, a directory of its own, are filled in, also in variables
+    port: int = 0  # of the loopback interface; 0 is a free one
+    env: dict[str, str] = Field(default_factory=dict)
+    requests: tuple[str, ...] = ()  # what it is asked once it listens, such as "PUT /bucket"
+
+
 class FleetSpec(_Part):
     """All of it."""
 
     apps: tuple[AppSpec, ...] = ()
     machines: tuple[MachineSpec, ...] = ()
+    services: tuple[ServiceSpec, ...] = ()
     edges: tuple[EdgeSpec, ...] = (EdgeSpec(region="iad"), EdgeSpec(region="ams"))
     default_app: str = ""
     primary_region: str = ""

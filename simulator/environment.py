@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def environment(machine: Machine, rootfs: Path) -> dict[str, str]:
     """What the main process finds."""
     identity, config = machine.identity, machine.config
-    own = {name: filled(value, identity, rootfs, machine.volume) for name, value in config.env.items()}
+    said = {**identity.secrets, **config.env}
+    own = {name: filled(value, identity, rootfs, machine.volume) for name, value in said.items()}
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(rootfs),
@@ -46,6 +47,7 @@ def filled(text: str, identity: Identity, rootfs: Path, volume: Path | None) -> 
         "rootfs": str(rootfs),
         "volume": str(volume or rootfs),
         "here": os.getcwd(),  # where the simulator was started
+        **identity.services,
     }
     for name, value in known.items():
         text = text.replace(f"{{{name}}}", value)

@@ -23,6 +23,7 @@ from simulator.lifecycle import State
 from simulator.machine import Machine
 from simulator.registry import App, Registry, Volume, is_gone
 from simulator.scope import Borders
+from simulator.services import Service, addresses
 from simulator.setting import Addresses, Setting
 
 ORG_TOKEN = "FlyV1 fm2_simulator"
@@ -40,12 +41,19 @@ class Fleet(Controls):
         self.registry = Registry(Borders(spec.cross_network, sources), spec.default_app)
         self.addresses = Addresses(random.Random())
         self.resolvers = Resolvers(self.registry)
+        self.services = [Service(each, self._room(each.name)) for each in spec.services]
         self.flaps = Flaps(self, ORG_TOKEN)
         self.checks = Checks(self.registry, self.setting)
         self.autostop = Autostop(self.registry, self.setting)
         shared = self._caches()
         pairs = [(each, shared if spec.unknowns.caches_are_shared else self._caches()) for each in spec.edges]
         self.edges = [Edge(each, self.registry, self.setting, own) for each, own in pairs]
+
+    def _room(self, name: str) -> Path:
+        """A directory for a service."""
+        room = self.home / f"service-{name}"
+        room.mkdir()
+        return room
 
     def _caches(self) -> Caches:
         unknowns = self.spec.unknowns
@@ -64,6 +72,7 @@ class Fleet(Controls):
         await self.close()
 
     async def _open(self) -> None:
+        await asyncio.gather(*(each.open() for each in self.services))
         await self.flaps.open(self.spec.api_port)
         for app in self.spec.apps:
             added = self.registry.add_app(App(app.name, app.org, app.network, app.hosts))
@@ -83,6 +92,7 @@ class Fleet(Controls):
             await edge.close()
         left = [each for each in self.registry.machines.values() if not is_gone(each)]
         await asyncio.gather(*(each.destroy("flyd") for each in left))
+        await asyncio.gather(*(each.close() for each in self.services))
         await self.flaps.close()
         self.resolvers.close()
         await self.setting.tasks.cancel()
@@ -127,6 +137,8 @@ class Fleet(Controls):
             "FLY_API_TOKEN": self._token(app),
             "FLY_RESOLVER": resolver,
         }
+        identity.secrets = next((each.secrets for each in self.spec.apps if each.name == app), {})
+        identity.services = addresses(self.services)
         mounts = doc.get("mounts") or []
         volume = self.registry.volumes[mounts[0]["volume"]] if mounts else None
         machine = Machine(identity, doc, volume.directory if volume else None, self.setting)

@@ -17,3 +17,5 @@ class Identity:
     address: str
     api_socket: Path
     extra_env: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)  # variables of its app
+    services: dict[str, str] = field(default_factory=dict)  # where each listens, as it is filled in

@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import xmlrpc.client
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from atcgen.agent import lifecycle as life
+from atcgen.agent.building import SLOT
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
+from atcgen.agent.rolling import Roller
 from atcgen.agent.service import Service
 from atcgen.compiler.changes import PROGRAMS, VERSION, launches_differently, reloads_nginx
 from atcgen.compiler.plan import Plan, TenantPlan, load
@@ -24,10 +27,12 @@ from atcgen.errors import ApplyError, AtcError
 from atcgen.system import nginx
 from atcgen.system.generations import Generation, activate, active, prune, read_files
 from atcgen.system.logs import size_of
+from atcgen.system.private import forget
 
 log = logging.getLogger("atc.agent")
 
 _FOR_THE_LAST_COPY = 30.0  # seconds
+_FOR_THE_END_OF_A_BUILD = 60.0
 _CLOSING = "nothing was written"  # by the command; here the sentence is another
 
 
@@ -40,6 +45,7 @@ class Applier:
         self._lock = asyncio.Lock()
         self._again = False
         self._compiled: Generation | None = None  # of the text that was just put in place
+        self.roller = Roller(service, self.apply_now)
 
     @property
     def is_busy(self) -> bool:
@@ -53,6 +59,12 @@ class Applier:
             return
         async with self._lock:
             await self._apply_until_settled()
+
+    async def apply_now(self) -> str:
+        """The same, done when this returns; what is wrong with atc.yml, '' when nothing is."""
+        async with self._lock:
+            await self._apply_until_settled()
+        return self.problem
 
     async def install(self, text: str, put: Callable[[], None]) -> None:
         """Make another text what atc.yml says, and run it: `put` writes it once it has compiled here.
@@ -81,15 +93,15 @@ class Applier:
                 self.problem = str(problem)
                 log.error("atc.yml was not applied; the generation before it runs on\n%s", problem)
             if not self._again:
-                return
+                break
+        self.roller.go_on()
 
     async def _apply(self) -> None:
         plan = self.service.plan
         state = Path(plan.paths.state)
         if not plan.has_file and not file_of(plan).exists():
             return
-        compiled, self._compiled = self._compiled, None
-        fresh, old = compiled or await self._compile(plan, state), active(state)
+        fresh, old = await self._fresh(plan, state), active(state)
         if old is None or fresh.digest == old.digest:
             return
         before, after = read_files(old), read_files(fresh)
@@ -109,8 +121,17 @@ class Applier:
             raise
         self._adopt(before, after, changed)
         self._forget()
+        self.service.tasks.start(self._forget_builds(plan))
         await asyncio.to_thread(prune, state)
         log.info("generation.applied digest=%s nginx_reloaded=%s", fresh.digest, reloads)
+
+    async def _fresh(self, plan: Plan, state: Path) -> Generation:
+        """What atc.yml says now, but for tenants whose turn to move to another directory has not come."""
+        compiled, self._compiled = self._compiled, None
+        fresh = compiled or await self._compile(plan, state)
+        if self.roller.hold(plan, load((fresh.path / "plan.json").read_text(encoding="utf-8"))):
+            fresh = await self._compile(plan, state)
+        return fresh
 
     async def _compile(self, plan: Plan, state: Path, text: str | None = None) -> Generation:
         """In a process of its own, so that a long file never holds up a request that wakes a tenant."""
@@ -162,7 +183,7 @@ class Applier:
                 continue
             keeper.take(tenant)
             if launches_differently(tenant.program, before, after):
-                service.tasks.start(service.restart(keeper))
+                keeper.restarting = service.tasks.start(service.restart(keeper))
             elif tenant.eager and keeper.tenant.state is State.STOPPED:
                 service.feed(keeper, life.Requested(service.clock()))
 
@@ -186,6 +207,22 @@ class Applier:
         for program in self.service.keepers.keys() - self._wanted().keys():
             self.service.tasks.start(self._remove(self.service.keepers[program]))
 
+    async def _forget_builds(self, before: Plan) -> None:
+        """Builds that nobody waits for any more; one that goes on is ended."""
+        supervisor = self.service.supervisor
+        for each in before.builds:
+            if self.service.builds.has(each.program):
+                continue
+            with suppress(AtcError, xmlrpc.client.Fault):
+                await asyncio.to_thread(supervisor.stop, each.program, SLOT)
+                deadline = self.service.clock() + _FOR_THE_END_OF_A_BUILD
+                while (await asyncio.to_thread(supervisor.process, each.program, SLOT)).is_up:
+                    if self.service.clock() > deadline:
+                        return
+                    await asyncio.sleep(0.1)
+                if not self.service.builds.has(each.program):
+                    await asyncio.to_thread(supervisor.remove, each.program)
+
     async def _remove(self, keeper: Keeper) -> None:
         service, program = self.service, keeper.plan.program
         async with keeper.lock:
@@ -195,8 +232,10 @@ class Applier:
                     await keeper.custodian.settled(_FOR_THE_LAST_COPY)
                     await asyncio.to_thread(service.supervisor.remove, keeper.custodian.backup.program)
                 await asyncio.to_thread(service.supervisor.remove, program)
+                await asyncio.to_thread(forget, keeper.plan)
                 if program not in self._wanted():
                     service.keepers.pop(program, None)
+                    await asyncio.to_thread(forget, keeper.plan)
                     keeper.release(admitted=False)
                     log.info("tenant.forgotten tenant=%s", keeper.plan.id)
                     return

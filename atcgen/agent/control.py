@@ -46,12 +46,14 @@ async def control(
     """Answer one question: GET /status, or POST /start, /stop, /restart with the tenant's id as the body."""
     if request.method == "GET" and request.target == "/status":
         await service.measure()
-        about = {"shared": converger.status(), "machine": machine.status()}
+        about = {"shared": converger.status(), "machine": machine.status(), "release": applier.roller.status()}
         return as_json(200, status(service, applier.problem) | about)
     if request.method == "GET" and request.target == METRICS:
         return metrics(service, applier)
     if request.method == "POST" and request.target == "/look":
         return await _look(service, request.body.decode(errors="replace"))
+    if request.method == "POST" and request.target == "/release":
+        return await _release(applier)
     if request.method == "POST" and request.target == "/rewind":
         return await _rewind(service, request)
     act = {"/start": _start, "/stop": _stop, "/restart": _restart}.get(request.target)
@@ -92,6 +94,15 @@ async def _look(service: Service, name: str) -> Answer:
     return as_json(200, described(keeper) | await stored(keeper))
 
 
+async def _release(applier: Applier) -> Answer:
+    """`atc release`: have tenants move to the directory that atc.yml names, also after one could not."""
+    problem = await applier.apply_now()
+    if problem:
+        return as_json(409, {"error": problem})
+    applier.roller.retry()
+    return as_json(200, applier.roller.status())
+
+
 async def _rewind(service: Service, request: Request) -> Answer:
     """`atc backup restore --in-place`: the body is JSON, with the tenant's id and `at` or `txid`."""
     said = json.loads(request.body)
@@ -116,6 +127,7 @@ async def _rewind(service: Service, request: Request) -> Answer:
 
 async def _start(service: Service, keeper: Keeper) -> None:
     keeper.last_wake = time.time()
+    service.builds.forgive(keeper.plan.build)
     service.feed(keeper, life.Requested(service.clock(), forced=True))
     await keeper.until(lambda tenant: tenant.state in (State.READY, State.FAILED))
 
@@ -132,5 +144,6 @@ async def _restart(service: Service, keeper: Keeper) -> None:
         await _start(service, keeper)
         return
     keeper.last_wake = time.time()
+    service.builds.forgive(keeper.plan.build)
     await service.restart(keeper)
     await keeper.until(lambda tenant: tenant.state in _SETTLED and not tenant.due)

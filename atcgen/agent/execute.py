@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from atcgen.agent import lifecycle as life
+from atcgen.agent.building import BuildFailed, Builds
 from atcgen.agent.hooks import Hooks
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
@@ -17,6 +18,7 @@ from atcgen.agent.tasks import Once
 from atcgen.agent.zygotes import Zygotes
 from atcgen.compiler.render import PREPARE_SLOT
 from atcgen.errors import AtcError, Unavailable
+from atcgen.system import private
 from atcgen.system.connections import Connections
 from atcgen.system.directories import make_tenant_directories
 from atcgen.system.logs import size_of, tail_since, tenant_log
@@ -43,6 +45,7 @@ class Machine:
     clock: Callable[[], float]  # seconds, monotonic
     worker_user: str  # whom nginx's workers run as
     hooks: Hooks
+    builds: Builds
     zygotes: Zygotes
 
 
@@ -56,6 +59,11 @@ async def prepare(keeper: Keeper, machine: Machine) -> life.Event | None:
 
     try:
         make_tenant_directories(plan, machine.worker_user)
+        problem = await build(keeper, machine)
+        if is_over(keeper.tenant):
+            return None
+        if problem:
+            return life.Faulted(machine.clock(), begun.slot, problem)
         await _claim(keeper)
         if not plan.prepare:
             return life.Prepared(machine.clock())
@@ -65,6 +73,7 @@ async def prepare(keeper: Keeper, machine: Machine) -> life.Event | None:
         async with _turn(machine, keeper, PREPARE_SLOT):
             if is_over(keeper.tenant):
                 return None
+            await provide(keeper, PREPARE_SLOT, machine)
             mark_pending(plan, stamp)
             await _spawn(keeper, PREPARE_SLOT, machine.supervisor)
             async with asyncio.timeout(plan.prepare_timeout):
@@ -77,6 +86,18 @@ async def prepare(keeper: Keeper, machine: Machine) -> life.Event | None:
     except _TROUBLE as problem:
         return life.Faulted(machine.clock(), begun.slot, f"prepare could not be started: {problem}")
     return None
+
+
+async def build(keeper: Keeper, machine: Machine) -> str:
+    """Have the release built that its next process starts from; why that failed, '' when it did not."""
+    keeper.builds = True
+    try:
+        await machine.builds.ensure(keeper.plan)
+    except BuildFailed as problem:
+        return str(problem)
+    finally:
+        keeper.builds = False
+    return ""
 
 
 async def _claim(keeper: Keeper) -> None:
@@ -111,6 +132,7 @@ async def boot(keeper: Keeper, slot: int, machine: Machine) -> life.Event:
     async with _turn(machine, keeper, slot):
         try:
             make_tenant_directories(plan, machine.worker_user)
+            await provide(keeper, slot, machine)
             await _spawn(keeper, slot, machine.supervisor)
         except _TROUBLE as problem:  # whatever it is, those who wait must hear of it
             return life.Faulted(machine.clock(), slot, f"could not be started: {problem}")
@@ -155,6 +177,22 @@ def _treat_as_others(machine: Machine, keeper: Keeper, slot: int) -> None:
     if keeper.plan.boots_behind and slot in keeper.pids:
         pid, preload = keeper.pids[slot], keeper.plan.preload
         treat_as_others(pid, *(joined(pid, machine.zygotes.pid(preload)) if preload else ()))
+
+
+async def provide(keeper: Keeper, slot: int, machine: Machine) -> None:
+    """Have what of the release is the tenant's own for the process that is about to start in a slot."""
+    if keeper.plan.private:
+        release = await machine.releases.name(keeper.plan)
+        async with keeper.provides:
+            keeper.provided.add(slot)
+            await asyncio.to_thread(private.provide, keeper.plan, slot, release, keeper.busy())
+
+
+async def tidy(keeper: Keeper, slot: int) -> None:
+    """Remove the copies of releases in which no process of the tenant runs any more: the one of a slot has ended."""
+    keeper.provided.discard(slot)
+    async with keeper.provides:
+        await asyncio.to_thread(private.tidy, keeper.plan, keeper.busy())
 
 
 async def _spawn(keeper: Keeper, slot: int, supervisor: Supervisor) -> None:

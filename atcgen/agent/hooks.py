@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from atcgen.compiler.interpolate import SOCKET_MARK
+from atcgen.compiler.interpolate import ROOT_MARK, SOCKET_MARK
 from atcgen.compiler.plan import HookPlan, Plan, TenantPlan
 from atcgen.compiler.render import CREDENTIALS
 from atcgen.system.hooks import Surroundings, inherited, run_hooks
@@ -39,7 +39,9 @@ class Hooks:
     async def tenant(self, plan: TenantPlan, event: str) -> str:
         """Run those of a tenant; why one failed, '' when none did."""
         environ = inherited(self._environ, CREDENTIALS if plan.backup else ())
-        environ |= {name: value.replace(SOCKET_MARK, plan.link) for name, value in plan.env}
+        environ |= {
+            name: value.replace(SOCKET_MARK, plan.link).replace(ROOT_MARK, plan.root) for name, value in plan.env
+        }
         environ |= {"ATC_EVENT": f"tenant.{event}", "ATC_TENANT": plan.id, "ATC_DIRECTORY": plan.directory}
         around = Surroundings(environ, plan.root, self._log(plan.program, event), plan.unix_user)
         self.running += 1

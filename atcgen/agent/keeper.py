@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atcgen.agent import lifecycle as life
+from atcgen.agent.lifecycle import State
 from atcgen.agent.tally import Tally
-from atcgen.agent.waiting import stage
+from atcgen.agent.waiting import BUILT, stage
 from atcgen.compiler.plan import TenantPlan
 from atcgen.system.probe import Address
 
@@ -31,13 +32,17 @@ class Keeper:
         self.custodian = custodian
         self.tenant = life.Tenant(plan.id, plan.slots, _prepares(plan), plan.pin)
         self.waiting: set[asyncio.Future[bool]] = set()
+        self.builds = False  # the release is built that it is to start from
         self.claims = False  # the store is asked for its databases
         self.waits_for_owner = False  # they were another machine's when it was asked last
         self.probing: asyncio.Task[object] | None = None
+        self.restarting: asyncio.Task[None] | None = None  # what tells it of an edit
         self.last_wake = time.time()  # or, for who never woke, since when it is known
         self.last_asked = 0.0  # when a request last woke it, or found it waking; seconds of the epoch
         self.tally = Tally()
         self.pids: dict[int, int] = {}  # slot -> process id
+        self.provides = asyncio.Lock()  # held while copies of releases are made and removed
+        self.provided: set[int] = set()  # slots for which there is one
         self.log_begins: dict[int, int] = {}  # slot -> size of its log when it was started
         self.stop_asked: dict[int, float] = {}  # slot -> when its process was told to end, by the loop's clock
         self.connected: frozenset[str] = frozenset()  # connections to its process at the last look
@@ -51,6 +56,10 @@ class Keeper:
         self.tenant = replace(self.tenant, slots=plan.slots, prepares=_prepares(plan), pinned=plan.pin)
         if self.custodian and plan.backup:
             self.custodian.take(plan)
+
+    def busy(self) -> frozenset[int]:
+        """The slots in which something runs, or is about to."""
+        return frozenset(self.provided | self.pids.keys())
 
     def address(self, slot: int) -> Address:
         """Where the process of a slot listens."""
@@ -74,6 +83,8 @@ class Keeper:
 
     def stage(self) -> str:
         """What goes on, for visitors."""
+        if self.builds and self.tenant.state is State.PREPARING:
+            return BUILT
         return stage(self.tenant.state, self.restoring(), claims=self.claims, waits_for_owner=self.waits_for_owner)
 
     def tell(self) -> None:
@@ -122,4 +133,4 @@ class Keeper:
 
 def _prepares(plan: TenantPlan) -> bool:
     """Is there anything to do before its process starts?"""
-    return bool(plan.prepare or plan.backup)
+    return bool(plan.build or plan.prepare or plan.backup)

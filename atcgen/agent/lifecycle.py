@@ -135,7 +135,17 @@ class RestartAsked:
     hold: bool = False
 
 
-Event = Requested | Prepared | Probed | Faulted | Exited | Drained | StopAsked | Released | RestartAsked
+@dataclass(frozen=True)
+class RestartRefused:
+    """It was to be restarted, and what has to be done before that did not succeed."""
+
+    at: float
+    reason: str
+
+
+Event = (
+    Requested | Prepared | Probed | Faulted | Exited | Drained | StopAsked | Released | RestartAsked | RestartRefused
+)
 
 
 # Commands: what to do.
@@ -293,6 +303,8 @@ def _ready(tenant: Tenant, event: Event) -> Step:
             return draining, (Unlink(), Drain(tenant.slot))
         case RestartAsked(hold=hold):
             return _renew(_made_due(tenant, hold=hold), event.at)  # -> SWITCHING or DRAINING
+        case RestartRefused(reason=reason):
+            return replace(tenant, reason=f"restart failed: {reason}"), ()
         case Exited(slot=slot) if slot == tenant.slot:
             return _crash(tenant, event.at, event.reason)
     return tenant, ()

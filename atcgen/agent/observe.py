@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from atcgen.agent import lifecycle as life
-from atcgen.agent.execute import explained
+from atcgen.agent.execute import explained, tidy
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.service import Service
@@ -43,22 +43,30 @@ def process_event(service: Service, name: str, fields: dict[str, str]) -> None:
         custodian.replica_began(pid)
         _hurry(service, pid)
     elif is_zygote(group):
-        if name in _ENDED:
-            service.zygotes.ended(group, expected=service.is_ending or fields.get("expected") == "1")
-        elif pid:
-            service.zygotes.began(group, pid)
-            _hurry(service, pid)
+        _of_zygote(service, group, pid, ended=name in _ENDED, expected=fields.get("expected") == "1")
     elif keeper is None:
         if name in _ENDED:
             service.own_pids.pop((group, process), None)
         elif pid:
             service.own_pids[group, process] = pid
+        if service.builds.has(group):
+            service.builds.changed(group)
+            if pid and name not in _ENDED:
+                _hurry(service, pid)
     elif name in _ENDED:
         keeper.pids.pop(int(process), None)
         if not service.is_ending:
             _ended(service, keeper, int(process), pid, expected=fields.get("expected") == "1")
     elif pid:
         _learn(service, keeper, int(process), pid)
+
+
+def _of_zygote(service: Service, program: str, pid: int, *, ended: bool, expected: bool) -> None:
+    if ended:
+        service.zygotes.ended(program, expected=expected or service.is_ending)
+    elif pid:
+        service.zygotes.began(program, pid)
+        _hurry(service, pid)
 
 
 def _learn(service: Service, keeper: Keeper, slot: int, pid: int) -> None:
@@ -102,6 +110,8 @@ def _ended(service: Service, keeper: Keeper, slot: int, pid: int, *, expected: b
     if keeper.probing and slot == keeper.tenant.slot and keeper.tenant.state in (State.STARTING, State.SWITCHING):
         keeper.probing.cancel()
     service.feed(keeper, life.Exited(now, slot, explained(keeper, slot, "the process ended")))
+    if keeper.plan.private:
+        service.tasks.start(tidy(keeper, slot))
 
 
 def _is_orderly(keeper: Keeper, slot: int) -> bool:
@@ -124,6 +134,8 @@ async def resume(service: Service) -> None:
             service.zygotes.began(each.group, each.pid)
         elif keeper is None:
             service.own_pids[each.group, each.name] = each.pid
+            if service.builds.has(each.group):
+                _hurry(service, each.pid)
         else:
             _learn(service, keeper, int(each.name), each.pid)
     # At once: a store that does not answer takes seconds to say so.

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import logging
-from urllib.parse import urlsplit
 
 from atcgen.agent.tasks import Tasks
 from atcgen.compiler.fleet_plan import FleetPlan
@@ -48,18 +46,15 @@ class Rouser:
 
     async def _problem(self, headers: dict[str, str]) -> str:
         """Why the machine does not answer; '' when it does."""
-        try:
-            status = await asyncio.to_thread(self._get, headers)
-        except (OSError, http.client.HTTPException) as problem:
-            return str(problem) or type(problem).__name__
-        return f"status {status}" if status >= 500 else ""
+        return await asyncio.to_thread(self._get, headers)
 
-    def _get(self, headers: dict[str, str]) -> int:
-        parts = urlsplit(self._fleet.address)
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(parts.hostname or "", parts.port, timeout=_PATIENCE)
+    def _get(self, headers: dict[str, str]) -> str:
+        import requests  # noqa: PLC0415 - few agents ask anybody, and it is large
+
         try:
-            connection.request("GET", self._health, headers=headers)
-            return connection.getresponse().status
-        finally:
-            connection.close()
+            said = requests.get(
+                self._fleet.address + self._health, headers=headers, timeout=_PATIENCE, allow_redirects=False
+            )
+        except requests.RequestException as problem:
+            return str(problem) or type(problem).__name__
+        return f"status {said.status_code}" if said.status_code >= 500 else ""

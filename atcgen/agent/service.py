@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from atcgen.agent import execute
 from atcgen.agent import lifecycle as life
+from atcgen.agent.building import Builds
 from atcgen.agent.execute import Machine
 from atcgen.agent.hooks import Hooks
 from atcgen.agent.keeper import Keeper
@@ -64,8 +65,11 @@ class Service:
         self.is_ending = False
         boots = asyncio.Semaphore(plan.server.boots)
         self.hooks = Hooks(plan, environ or {})
+        releases = Releases()
+        self.builds = Builds(plan, supervisor, releases, clock)
         self.zygotes = Zygotes(supervisor, clock)
-        self.machine = Machine(supervisor, boots, Releases(), clock, plan.server.worker_user, self.hooks, self.zygotes)
+        user, hooks = plan.server.worker_user, self.hooks
+        self.machine = Machine(supervisor, boots, releases, clock, user, hooks, self.builds, self.zygotes)
 
     def introduce(self, plan: TenantPlan) -> None:
         """Know a tenant; one that is known already stays as it is."""
@@ -103,6 +107,7 @@ class Service:
         if plan.server.boots != self.plan.server.boots:
             self.machine = replace(self.machine, boots=asyncio.Semaphore(plan.server.boots))
         self.hooks.take(plan)
+        self.builds.take(plan)
         self.plan = plan
 
     def custodian(self, group: str) -> Custodian | None:
@@ -235,7 +240,15 @@ class Service:
         keeper.probing = self.tasks.start(work())
 
     async def restart(self, keeper: Keeper) -> None:
-        """Bring a new process up; databases that have to be prepared first are not served meanwhile."""
+        """Bring a new process up; databases that have to be prepared first are not served meanwhile.
+
+        While a new release is built, the old process goes on; if that fails, it does for good.
+        """
+        if keeper.tenant.state in (State.READY, State.SWITCHING):
+            problem = await execute.build(keeper, self.machine)
+            if problem:
+                self.feed(keeper, life.RestartRefused(self.clock(), problem))
+                return
         plan = keeper.plan
         hold = bool(plan.prepare) and not is_prepared(plan, await self.machine.releases.stamp(plan))
         keeper.tally = keeper.tally.restarted()

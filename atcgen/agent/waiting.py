@@ -18,6 +18,7 @@ _STAGES = {
     State.STOPPING: "It ends what it does, and starts again then.",
     State.FAILED: "It could not be started, and will be tried again in a moment.",
 }
+BUILT = "A new version of it is being built."
 _OTHERWISE = "It is being woken up for you."
 
 

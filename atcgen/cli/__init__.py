@@ -12,6 +12,8 @@ import click
 from atcgen.errors import AtcError, Rejected
 
 _COMMANDS = {
+    "init": "atcgen.cli.init",
+    "import": "atcgen.cli.importing",
     "run": "atcgen.cli.run",
     "check": "atcgen.cli.check",
     "build": "atcgen.cli.build",
@@ -31,12 +33,20 @@ _COMMANDS = {
     "pull": "atcgen.cli.pull",
     "history": "atcgen.cli.history",
     "rollback": "atcgen.cli.rollback",
+    "release": "atcgen.cli.release",
     "fleet": "atcgen.cli.fleet",
     "schema": "atcgen.cli.schema",
     "store": "atcgen.cli.store",
     "reference": "atcgen.cli.reference",
 }
-_WRITES = {"build": "written", "run": "written", "store": "written", "push": "pushed", "rollback": "pushed"}
+_WRITES = {
+    "build": "written",
+    "run": "written",
+    "store": "written",
+    "release": "written",
+    "push": "pushed",
+    "rollback": "pushed",
+}
 _INTERNAL = {"store", "reference"}
 
 

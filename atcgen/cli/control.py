@@ -38,6 +38,8 @@ def status(tenant: str | None, file: Path | None, state: Path | None, as_json: b
         click.echo(line)
     for line in _about_editions(said["shared"] or {}):
         click.echo(line)
+    if said["release"]["held"]:
+        click.echo(about_release(said["release"]))
     for each in said["tenants"]:
         if each["is_behind"]:
             click.echo(f"warning: {each['id']}: {each['copies']}", err=True)
@@ -73,6 +75,14 @@ def _about_editions(shared: dict[str, Any]) -> Iterator[str]:
         yield f"edition {shared['refused']} is not run: {shared['why']}"
     if shared.get("problem"):
         yield f"there may be a newer edition of atc.yml: {shared['problem']}"
+
+
+def about_release(release: dict[str, Any]) -> str:
+    """How far a release is; in one line."""
+    kept = f"{len(release['held'])} tenants are in the directory before it"
+    if release["rolling"]:
+        return f"a release is rolled out: {kept}"
+    return f"the release stopped, {kept}: {release['problem'].partition(chr(10))[0]}"
 
 
 def about_sleep(machine: dict[str, Any]) -> str:
@@ -153,10 +163,12 @@ def metrics(file: Path | None, state: Path | None) -> None:
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on.")
 @running_options
 def logs(tenant: str, lines: int, follow: bool, file: Path | None, state: Path | None) -> None:
-    """Print what the processes of a tenant said: oldest file first, migrations included."""
+    """Print what the processes of a tenant said: oldest file first, builds and migrations included."""
     home = home_of(file, state)
     plan = tenant_of(home, tenant.strip("/") or "/")
-    files = sorted(Path(plan.log).parent.glob(f"{plan.program}.[0-9].log"), key=lambda each: each.stat().st_mtime)
+    found = [*Path(plan.log).parent.glob(f"{plan.program}.[0-9].log")]
+    found += [each for each in [home / f"logs/builds/{plan.build}.log"] if plan.build and each.exists()]
+    files = sorted(found, key=lambda each: each.stat().st_mtime)
     if not files:
         raise Unavailable(f"{plan.id} has said nothing yet")
     follows = ["--follow=name", "--retry"] if follow else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,12 +15,15 @@ from atcgen.cli.push import push
 from atcgen.cli.source import find_file, read_text, running_options, state_directory
 from atcgen.compiler import Compiled, compile_text
 from atcgen.errors import AtcError
+from atcgen.fleet.history import open_history
+from atcgen.fleet.reports import forget, read_all
 from atcgen.provision.draft import Draft
 from atcgen.provision.executor import Executor
 from atcgen.provision.existing import Existing
 from atcgen.provision.planner import difference, too_large
 from atcgen.provision.safety import Safety
 from atcgen.provision.steps import Destroying, Step
+from atcgen.provision.variables import with_those_of_tenants
 from atcgen.replica.site import Vault, vault
 from atcgen.system.edits import publish
 from atcgen.system.fly import open_fly
@@ -78,7 +82,8 @@ def draft_of(file: Path | None, state: Path | None) -> Draft:
     host = gather_host(found.absolute().parent, state_directory(found, state), environ)
 
     def compiled(text: str) -> Compiled:
-        return compile_text(text, file=str(found), host=host, templates=read_templates())
+        here = with_those_of_tenants(host, text, str(found))
+        return compile_text(text, file=str(found), host=here, templates=read_templates())
 
     def published(target: Path, text: str) -> None:
         if read_text(target) != text:
@@ -116,6 +121,7 @@ def carry_out(draft: Draft, terms: Terms) -> None:
     done = work.run()
     if draft.edits and not work.failed:
         draft.save()
+    forget_reports(draft, work)
     for problem in work.failed.values():
         click.echo(f"error: {problem}", err=True)
         if problem.hint:
@@ -123,6 +129,19 @@ def carry_out(draft: Draft, terms: Terms) -> None:
     if work.failed:
         raise AtcError(f"{done} steps done, {len(work.failed)} not", hint="run it again: it goes on where it is")
     click.echo(f"{done} steps done" if done else "everything is as atc.yml says")
+
+
+def forget_reports(draft: Draft, work: Executor) -> None:
+    """Drop what machines reported that are gone: nobody is to tell them anything. It is not worth failing for."""
+    shared = draft.compile().plan.shared
+    if not shared.is_followed:
+        return
+    try:
+        store = open_history(shared, os.environ).store
+        reports = asyncio.run(read_all(store, shared.secret))
+        asyncio.run(forget(store, reports, {each.id for each in work.look().machines}))
+    except AtcError as problem:
+        click.echo(f"warning: atc fleet status may name machines that are gone: {problem}", err=True)
 
 
 def show(steps: tuple[Step, ...], draft: Draft, existing: Existing) -> None:

@@ -130,7 +130,7 @@ def _variables(document: Document, host: Host) -> Iterator[Diagnostic]:
         if known is not None:
             yield from _unknown(document, path, text, host, known)
             yield from _unclosed(document, path, text)
-        if _in_app(path)[:1] in (("start",), ("prepare",)) or path[:1] == ("hooks",):
+        if _in_app(path)[:1] in (("start",), ("prepare",), ("build",)) or path[:1] == ("hooks",):
             try:
                 shlex.split(text)
             except ValueError as problem:
@@ -156,11 +156,13 @@ def _known(path: Path) -> list[str] | None:
     app = _in_app(path)
     if _level(path)[:1] == ("env",) or app[:1] in (("env",), ("start",)):
         return list(interpolate.VARIABLES)
+    if app[:1] == ("build",):
+        return list(interpolate.OF_APPLICATIONS)
     if app[:1] in (("prepare",), ("release",)):
         return [each for each in interpolate.VARIABLES if each != "socket"]
     if path[:2] == ("hooks", "tenant"):
         return [each for each in interpolate.VARIABLES if each != "socket"]
-    is_page = path[:2] in (("server", "error_pages"), ("server", "bad_gateway_page"))
+    is_page = path[:2] in (("server", "error_pages"), ("server", "bad_gateway_page"), ("server", "index"))
     is_shared = path == ("fleet", "config")
     is_hook = path[:2] == ("hooks", "server")
     is_app = app[:1] in (("root",), ("static",))

@@ -32,6 +32,9 @@ def explain(plan: Plan, url: str) -> Explanation:
     host, path = (parts.hostname or "").lower(), resolved(parts.path or "/")
     if plan.server.health_check_path and path == plan.server.health_check_path:
         return Explanation(url, "health", "", "nginx", "", "server.health_check_path is answered without waking anyone")
+    for each in plan.commons:
+        if path.startswith(each.location):
+            return Explanation(url, "static", "", each.directory, "", "nginx serves the file, to all tenants alike")
     for tenant in plan.tenants:
         if tenant.host and tenant.host == host:
             return _local(url, path, tenant, f"its host is {host}")
@@ -95,6 +98,8 @@ def _local(url: str, path: str, tenant: TenantPlan, why: str) -> Explanation:
     for each in tenant.statics:
         if path.startswith(each.location):
             return Explanation(url, "static", tenant.id, each.directory, tenant.origin, f"{why}; nginx serves the file")
+    if tenant.strips:
+        why += f"; the application is asked for {path.removeprefix(tenant.path)}"
     if tenant.public and "." in path.rsplit("/", 1)[-1]:
         why += f"; a file of that name in {tenant.public[0].directory} would be served by nginx"
     return Explanation(url, "tenant", tenant.id, tenant.upstream, tenant.origin, why)

@@ -15,6 +15,7 @@ class Remote:
     host: str
     target: str  # the machine: region=sea, instance=… or host=…
     origin: str
+    strips: bool = False  # as in TenantPlan
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 # No value may hold a NUL, so the mark cannot be confused with anything an owner writes.
 SOCKET_MARK = "\0socket\0"
+# The same for the directory of the application where it is another one for every tenant: the script says which.
+ROOT_MARK = "\0root\0"
 
 VARIABLES: Mapping[str, str] = {
     "tenant.name": "what people call the tenant",
@@ -26,8 +28,12 @@ VARIABLES: Mapping[str, str] = {
     "socket": "the unix socket it has to listen on",
     "port": "the TCP port it has to listen on",
     "app.root": "the directory of the application",
+    "app.path": "the URL prefix below which its `shared` static directories are, such as /_atc/static/calendar",
     "shims": "the directory of what atc adds to frameworks",
 }
+
+# Those that are the same for all tenants of an application.
+OF_APPLICATIONS = ("app.root", "app.path", "shims")
 
 _PATTERN = re.compile(r"\$\$\{|\$\{([^}]*)\}")
 _SHELL = re.compile(r"""\$\$\{|\$\{(?P<name>[^}]*)\}|\\.|['"]""")

@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeVar, cast
 
+from atcgen.compiler.builds import with_builds
 from atcgen.compiler.claims import spellings
 from atcgen.compiler.commands import command_text, hook_plans
+from atcgen.compiler.commons import common_statics
 from atcgen.compiler.fleet import by_host, fleet_plan, shared_secret
 from atcgen.compiler.fleet_plan import Remote, RemotePrefix, Replay
+from atcgen.compiler.listing import Listed
 from atcgen.compiler.names import program_name
 from atcgen.compiler.paths import state_paths
 from atcgen.compiler.place import Place
@@ -24,7 +27,7 @@ from atcgen.compiler.serving import server_plan, sleep_plan
 from atcgen.compiler.shared import shared_plan
 from atcgen.compiler.source import Document, Path
 from atcgen.compiler.storage import store_plan
-from atcgen.compiler.tenancy import Wanted, tenant_plan
+from atcgen.compiler.tenancy import Wanted, strips, tenant_plan
 from atcgen.diagnostics import Position
 from atcgen.platforms import PLATFORMS
 
@@ -43,9 +46,10 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
     local = [wanted for wanted, _, target in placed if not target]
     ports = _ports([wanted for wanted in local if not wanted.uses_socket], config, host)
     store = store_plan(config.storage, host)
-    tenants = tuple(tenant_plan(wanted, ports.get(wanted.id, 0), config, host, paths, store) for wanted in local)
+    plans = (tenant_plan(wanted, ports.get(wanted.id, 0), config, host, paths, store) for wanted in local)
+    tenants, builds = with_builds(zip(local, plans, strict=True), host, paths)
     remotes = tuple(
-        Remote(wanted.id, wanted.path, wanted.host, target, str(wanted.origin))
+        Remote(wanted.id, wanted.path, wanted.host, target, str(wanted.origin), strips(wanted))
         for wanted, _, target in placed
         if target
     )
@@ -57,6 +61,8 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
         wanted.user_id for wanted, _, target in placed if not target and homes.get(wanted.user_id)
     }
     names = [*(each.id for each in tenants), *(each.host for each in remotes)]
+    server = server_plan(config, host, names, len(remotes))
+    server = replace(server, index=() if has_root else server.index)  # a tenant at '/' is the page there
     return Plan(
         file=document.file,
         has_file=host.has_file,
@@ -66,7 +72,7 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
         region=host.region,
         instance=host.instance,
         paths=paths,
-        server=server_plan(config, host, names, len(remotes)),
+        server=server,
         store=store,
         shared=shared_plan(config, host),
         sleep=sleep_plan(config, host),
@@ -77,6 +83,8 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
         litestream=host.litestream,
         shims=host.shims,
         tenants=tenants,
+        builds=builds,
+        commons=common_statics((wanted.app for wanted, _, _ in placed), host),
         remotes=remotes,
         replays=tuple(Replay(user, target) for user, target in sorted(homes.items()) if target),
         replay_default=next((each.target for each in remotes if not each.path and not each.host), ""),
@@ -86,7 +94,13 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
         remote_prefixes=prefixes,
         closed=tuple(f"/{user}" for user in sorted(homes) if has_root and not homes[user] and f"/{user}" not in taken),
         users=tuple(sorted(config.users)),
+        listed=tuple(_listed(wanted) for wanted, _, _ in placed) if server.index else (),
     )
+
+
+def _listed(wanted: Wanted) -> Listed:
+    path = "/" if wanted.host else f"{wanted.path}/"
+    return Listed(wanted.user_id, wanted.user_name, wanted.label, path, wanted.host)
 
 
 def _exceptions(remotes: tuple[Remote, ...], homes: dict[str, str]) -> Iterator[RemotePrefix]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 
 ROOT = "_root"
 REPLICA = "replica+"  # begins the name of the program that copies a tenant's databases; no tenant's name has a '+'
 ZYGOTE = "zygote+"  # begins the name of the program that is forked to wake tenants
+BUILD = "build+"  # the same of a program that builds a release
 LONGEST_PROGRAM = 200  # a file's name holds 255 bytes, and logs append to it
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
@@ -41,3 +43,11 @@ def socket_directory(run: str, program: str) -> str:
     digest = hashlib.sha256(program.encode()).hexdigest()[:_DIGEST_LENGTH]
     readable = program[: max(0, room - _DIGEST_LENGTH - 1)]
     return f"{run}/{readable}-{digest}" if readable else f"{run}/{digest}"
+
+
+def application_path(root: str) -> str:
+    """The URL prefix of an application, for all its tenants alike, after its directory as atc.yml has it: so it is the
+    same on the machine where stylesheets are compiled as on those that serve them.
+    """
+    directory = posixpath.normpath(root)
+    return f"/_atc/static/{program_name('' if directory == '.' else directory)}"

@@ -25,6 +25,7 @@ def state_paths(state: str) -> Paths:
         events=f"{run}/events",
         supervisor_socket=f"{run}/supervisor.sock",
         supervisor_pid=f"{run}/supervisor.pid",
+        builds=f"{state}/builds",
         drill=f"{state}/drill.json",
         began=f"{run}/began",
         asleep=f"{run}/asleep",

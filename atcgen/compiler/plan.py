@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from atcgen.compiler.fleet_plan import FleetPlan, Remote, RemotePrefix, Replay, load_fleet
+from atcgen.compiler.listing import Listed
 
 BESIDE = ("fly.toml", "Dockerfile")  # files beside atc.yml that belong to a target
 
@@ -24,12 +25,14 @@ class Host:
     state: str  # the state directory, absolute
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     is_directory: Callable[[str], bool] = field(default=lambda _: True, repr=False)  # is there one of that name?
+    holds_data: Callable[[str], bool] = field(default=lambda _: False, repr=False)  # is there a file below that name?
     serving: bool = False  # what is compiled is about to run here
     command: tuple[str, ...] = ()  # `atc run -- COMMAND`
     has_file: bool = True  # False: there is no atc.yml, and one tenant at '/'
     cpus: int = 1
     user: str = ""
     is_root: bool = False
+    can_mount: bool = False  # give a process a mount namespace, and another unix user in it
     can_prefer: bool = False  # put processes behind all others, and take it back
     unix_users: frozenset[str] = frozenset()  # the accounts of this machine; empty when they are not known
     open_files: int = 1024  # the hard limit of file descriptors
@@ -44,6 +47,7 @@ class Host:
     authorities: str = ""  # a file with the certificates of those who vouch for others
     secret: str = field(default="", repr=False)  # the master secret of this installation
     ports: Mapping[str, int] = field(default_factory=dict)  # tenant id -> port it was given before
+    roots: Mapping[str, str] = field(default_factory=dict)  # tenant id -> where it stays while a release is rolled out
     ports_taken: frozenset[int] = frozenset()  # ports that others listen on
     beside: Mapping[str, str] = field(default_factory=dict, repr=False)  # texts of other files there, such as fly.toml
     fly_api: str = ""  # the socket by which a machine of Fly.io is suspended; '' on any other
@@ -122,6 +126,23 @@ class SleepPlan:
 
 
 @dataclass(frozen=True)
+class BuildPlan:
+    """A command that runs once per release, for all tenants of one directory."""
+
+    program: str  # of supervisord, that does it
+    origin: str
+    root: str
+    run: tuple[str, ...]  # words
+    env: tuple[tuple[str, str], ...] = field(repr=False)
+    release: str  # '': the files below root name it,
+    private: tuple[str, ...]  # but for these
+    unix_user: str
+    timeout: float
+    record: str  # a file: which release was built last
+    log: str
+
+
+@dataclass(frozen=True)
 class BackupPlan:
     """How the databases of one tenant are copied."""
 
@@ -164,6 +185,22 @@ class PreloadPlan:
 
 
 @dataclass(frozen=True)
+class PrivatePlan:
+    """What a tenant has a version of its own of, though the application finds it in the release."""
+
+    by: str  # mount, copy
+    directories: tuple[str, ...]  # paths below the release, and below the tenant's directory
+    files: tuple[str, ...]
+    copies: str  # the directory of its copies of releases
+    skipped: tuple[str, ...]  # directories that are no part of a release, wherever they lie
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Directories and files."""
+        return (*self.directories, *self.files)
+
+
+@dataclass(frozen=True)
 class TenantPlan:
     """A tenant of this machine."""
 
@@ -179,13 +216,15 @@ class TenantPlan:
     files: tuple[str, ...]  # directories that are copied besides
     backup: BackupPlan | None  # None: its databases are on this machine only
     root: str
+    private: PrivatePlan | None  # None: it shares all of the release
     env: tuple[tuple[str, str], ...] = field(repr=False)
-    start: tuple[str, ...]  # words; SOCKET_MARK stands for the socket
+    start: tuple[str, ...]  # words; SOCKET_MARK stands for the socket, ROOT_MARK for its version of the release
     preload: PreloadPlan | None  # None: every process is started for itself
     prepare: tuple[str, ...]
+    build: str  # '' or the program of the build that it waits for
     hooks: tuple[HookPlan, ...]
     release: str
-    health: str  # the URL path to ask, with the prefix
+    health: str  # the URL path to ask of the process
     health_declared: bool  # False: any answer below 500 will do
     port: int  # 0: it listens on a unix socket
     socket_directory: str
@@ -204,6 +243,7 @@ class TenantPlan:
     access_log: str
     log: str  # what its processes say, each slot in a file LOG.SLOT.log
     location: str  # the prefix with a slash at the end
+    strips: bool  # the application knows of no prefix: nginx takes it away, and puts it back into what is answered
     pool_keep: str  # names of the two upstream groups
     pool_once: str
     upstream: str  # what nginx connects to
@@ -257,6 +297,7 @@ class ServerPlan:
     cache_max_item_pattern: str
     bad_gateway: str  # the internal URL of the page
     pages: tuple[Page, ...]
+    index: tuple[Page, ...]  # what lists the tenants at '/', if anything does
     hold: float
     max_waiting: int
     boots: int
@@ -284,6 +325,7 @@ class Paths:
     events: str  # a named pipe
     supervisor_socket: str
     supervisor_pid: str
+    builds: str  # a directory: which releases were built
     drill: str  # how the last restore on trial went
     began: str  # which start of atc has run its hooks
     asleep: str  # a file: while it exists, whatever nginx would answer itself asks the agent first
@@ -313,6 +355,8 @@ class Plan:
     litestream: str
     shims: str
     tenants: tuple[TenantPlan, ...]
+    builds: tuple[BuildPlan, ...]
+    commons: tuple[StaticPlan, ...]  # what applications serve to all their tenants alike
     remotes: tuple[Remote, ...]
     replays: tuple[Replay, ...]  # by first segment of the path
     replay_default: str  # '' or the target of everything nobody else owns
@@ -320,6 +364,7 @@ class Plan:
     remote_prefixes: tuple[RemotePrefix, ...]
     closed: tuple[str, ...]  # paths of users of this machine, where nothing falls through to a tenant at '/'
     users: tuple[str, ...]
+    listed: tuple[Listed, ...]  # every tenant of every machine, when a page lists them
 
     @property
     def sends_elsewhere(self) -> bool:
@@ -334,9 +379,10 @@ class Plan:
 
     def owners(self) -> dict[str, str]:
         """The unix user of each file of the generation that belongs to somebody else than who runs atc."""
-        programs = [(each.program, each.unix_user) for each in self.tenants]
-        programs += [(each.program, each.unix_user) for each in self.zygotes]
-        return {f"launch/{program}.sh": user for program, user in programs if user}
+        whose = [(each.program, each.unix_user) for each in self.tenants]
+        whose += [(each.program, each.unix_user) for each in self.builds]
+        whose += [(each.program, each.unix_user) for each in self.zygotes]
+        return {f"launch/{program}.sh": user for program, user in whose if user}
 
     def to_json(self) -> str:
         """The plan as text that `load` reads back."""
@@ -345,6 +391,16 @@ class Plan:
 
 def _static(data: dict[str, Any]) -> StaticPlan:
     return StaticPlan(**{**data, "closed": tuple(data["closed"])})
+
+
+def _build(data: dict[str, Any]) -> BuildPlan:
+    lists = {key: tuple(value) for key, value in data.items() if isinstance(value, list)}
+    return BuildPlan(**{**data, **lists, "env": tuple((name, value) for name, value in data["env"])})
+
+
+def _private(data: dict[str, Any]) -> PrivatePlan:
+    lists = {key: tuple(value) for key, value in data.items() if isinstance(value, list)}
+    return PrivatePlan(**{**data, **lists})
 
 
 def _shared(data: dict[str, Any]) -> SharedPlan:
@@ -369,12 +425,17 @@ def load(text: str) -> Plan:
         lists = {key: tuple(value) for key, value in each.items() if isinstance(value, list)}
         lists["env"] = tuple((name, value) for name, value in each["env"])
         lists |= {key: tuple(_static(one) for one in each[key]) for key in statics}
-        backup = {"backup": each["backup"] and BackupPlan(**each["backup"]), "hooks": _hooks(each["hooks"])}
-        return TenantPlan(**(each | lists | backup | {"preload": _preload(each["preload"])}))
+        parts = {
+            "backup": each["backup"] and BackupPlan(**each["backup"]),
+            "hooks": _hooks(each["hooks"]),
+            "preload": _preload(each["preload"]),
+            "private": each["private"] and _private(each["private"]),
+        }
+        return TenantPlan(**(each | lists | parts))
 
     server = data["server"]
     server |= {key: tuple(value) for key, value in server.items() if isinstance(value, list)}
-    server["pages"] = tuple(Page(**each) for each in server["pages"])
+    server |= {key: tuple(Page(**each) for each in server[key]) for key in ("pages", "index")}
     return Plan(
         **{
             **data,
@@ -386,6 +447,8 @@ def load(text: str) -> Plan:
             "hooks": _hooks(data["hooks"]),
             "fleet": load_fleet(data["fleet"]),
             "tenants": tuple(tenant(each) for each in data["tenants"]),
+            "builds": tuple(_build(each) for each in data["builds"]),
+            "commons": tuple(_static(each) for each in data["commons"]),
             "remotes": tuple(Remote(**each) for each in data["remotes"]),
             "replays": tuple(Replay(**each) for each in data["replays"]),
             "host_replays": tuple(Replay(**each) for each in data["host_replays"]),
@@ -393,5 +456,6 @@ def load(text: str) -> Plan:
             "command": tuple(data["command"]),
             "closed": tuple(data["closed"]),
             "users": tuple(data["users"]),
+            "listed": tuple(Listed(**each) for each in data["listed"]),
         }
     )

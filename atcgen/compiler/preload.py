@@ -11,15 +11,17 @@ import os.path
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from atcgen.compiler import interpolate
 from atcgen.compiler.claims import Claim
 from atcgen.compiler.commands import is_shell
 from atcgen.compiler.names import ZYGOTE
-from atcgen.compiler.plan import Host, Paths, PreloadPlan
+from atcgen.compiler.plan import Host, Paths, PreloadPlan, PrivatePlan
+from atcgen.compiler.private import claim_key, private_plan
 from atcgen.compiler.schema import App, Config
 from atcgen.compiler.source import Document
-from atcgen.diagnostics import Code, Diagnostic
+from atcgen.diagnostics import Code, Diagnostic, Severity
 from atcgen.platforms import PLATFORMS
 
 KNOWN = "gunicorn, uvicorn, hypercorn, daphne, waitress-serve, python, puma and bundle exec puma"
@@ -45,17 +47,36 @@ def preloadable(start: str) -> tuple[str, str]:
     return "", ""
 
 
-def check_preload(document: Document, claims: list[Claim]) -> Iterator[Diagnostic]:
-    """Commands of which nothing can be loaded before a tenant is known."""
+def check_preload(document: Document, claims: list[Claim], host: Host) -> Iterator[Diagnostic]:
+    """Commands of which nothing can be loaded before a tenant is known, and tenants that a fork cannot become."""
     seen = set()
     for claim in claims:
-        (preload, origin), (start, _), (platform, _) = (claim.app(key) for key in ("preload", "start", "platform"))
-        command = str(start or PLATFORMS[str(platform)].app.get("start", ""))
-        if preload and origin not in seen and not preloadable(command)[0]:
-            seen.add(origin)
-            said = f"app.preload: nothing of '{command}' can be loaded beforehand"
-            hint = f"it can be for {KNOWN}, where no shell is needed"
-            yield Diagnostic(document.value_at(origin), said, Code.BAD_VALUE, hint=hint)
+        preload, origin = claim_key(claim, "preload")
+        for said in _problems(claim, host) if preload else ():
+            if (origin, said) not in seen:
+                seen.add((origin, said))
+                yield Diagnostic(document.value_at(origin), *said)
+
+
+def _problems(claim: Claim, host: Host) -> Iterator[tuple[str, Code, Severity, str]]:
+    command = str(claim_key(claim, "start")[0])
+    if not preloadable(command)[0]:
+        said = f"app.preload: nothing of '{command}' can be loaded beforehand"
+        hint = f"it can be for {KNOWN}, where no shell is needed"
+        yield said, Code.BAD_VALUE, Severity.ERROR, hint
+        return
+    keys: dict[str, Any] = {key: claim_key(claim, key)[0] for key in ("private", "private_by", "user", "databases")}
+    app = App.model_construct(None, **keys)
+    private = private_plan(app, "", app.databases, host, ())
+    if not _can_become(app, private):
+        said = "app.preload: such a tenant is started in the ordinary way, because of `app.private`"
+        hint = "it is forked where private directories are mounted, and no `user` is set"
+        yield said, Code.BAD_VALUE, Severity.WARNING, hint
+
+
+def _can_become(app: App, private: PrivatePlan | None) -> bool:
+    """Can a fork have what is the tenant's own? Only root enters mounts, and a copy has other paths."""
+    return private is None or (private.by == "mount" and not app.user)
 
 
 def _is_script(words: list[str]) -> bool:
@@ -63,11 +84,18 @@ def _is_script(words: list[str]) -> bool:
 
 
 def preload_plan(
-    app: App, start: str, values: Mapping[str, str], root: str, config: Config, host: Host, paths: Paths
+    app: App,
+    start: str,
+    values: Mapping[str, str],
+    root: str,
+    config: Config,
+    host: Host,
+    paths: Paths,
+    private: PrivatePlan | None,
 ) -> PreloadPlan | None:
     """The zygote of a tenant, if it has one."""
     kind, command = preloadable(start)
-    if not app.preload or not kind:
+    if not app.preload or not kind or not _can_become(app, private):
         return None
     command = interpolate.expand(command, values, host.environ)
     env = tuple(sorted(_shared(app, config, values, host).items()))

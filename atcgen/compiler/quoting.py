@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 import shlex
 
-from atcgen.compiler.interpolate import SOCKET_MARK
+from atcgen.compiler.interpolate import ROOT_MARK, SOCKET_MARK
 
+_MARK = re.compile(f"({SOCKET_MARK}|{ROOT_MARK})")
+_VARIABLES = {SOCKET_MARK: '"$SOCKET"', ROOT_MARK: '"$_atc_root"'}
 _PLAIN_NGINX = re.compile(r"[A-Za-z0-9_./:@,+=~^|*!<>&%-]+\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NO_CHARACTER = re.compile(r"[\ud800-\udfff]")
@@ -70,13 +72,14 @@ def ini_command_word(text: str) -> str:
 
 
 def shell_word(value: object) -> str:
-    """One value as one word of a POSIX shell, with the socket of the slot put in for its mark."""
+    """One value as one word of a POSIX shell, with the socket and the application put in for their marks."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    pieces = _must_be_text(value).split(SOCKET_MARK)
-    if any("\0" in piece for piece in pieces):
+    pieces = _MARK.split(_must_be_text(value))
+    if any("\0" in piece for piece in pieces if piece not in _VARIABLES):
         raise Unrepresentable("a NUL character cannot be passed to a program")
-    return '"$SOCKET"'.join(shlex.quote(piece) if piece or len(pieces) == 1 else "" for piece in pieces)
+    words = [_VARIABLES.get(piece) or (shlex.quote(piece) if piece or len(pieces) == 1 else "") for piece in pieces]
+    return "".join(words)
 
 
 def _must_be_text(value: object) -> str:

@@ -67,6 +67,7 @@ _KINDS: Mapping[str, Any] = {
     "URL": values.Url,
     "pattern": values.PathPattern,
     "variable": values.EnvName,
+    "private path": values.PrivatePath,
     "file": values.DatabaseFile,
     "database": values.DatabaseName,
 }
@@ -144,6 +145,7 @@ EXAMPLES: Mapping[Code, str] = {
     Code.BAD_NAME: "users:\n  bellevue:\n    tenants:\n      2025/winter ball: {}\n",
     Code.NAME_CLASH: "routes:\n  - {name: Sam, database: one}\n  - {name: Lin, database: one}\n",
     Code.PATH_CLASH: "users:\n  bellevue:\n    tenants:\n      2025: {}\n      2025/winter: {}\n",
+    Code.HIDDEN_DATA: "app:\n  private: [storage, tmp]\n",
     Code.NO_STORE: "storage:\n  replica: s3://my-bucket/tenants\n",
     Code.UNREPRESENTABLE: "app:\n  root: /srv/$app\n",
     Code.UNFIT_FOR_TARGET: "fleet:\n  machine: {size: shared-cpu-2x, memory: 4GB}\n",
@@ -178,7 +180,7 @@ def diagnostics_page(templates: Templates) -> str:
 def example_says(code: Code, templates: Templates) -> str:
     """What atc says of the example of a kind of diagnostic."""
     version = _OLD_NGINX if code is Code.LOST_ON_RELOAD else ()
-    host = Host(base="/srv/app", state="/srv/app/.atc", nginx_version=version)
+    host = Host(base="/srv/app", state="/srv/app/.atc", nginx_version=version, holds_data="/srv/app/storage".__eq__)
     try:
         said = compile_text(EXAMPLES[code], file="atc.yml", host=host, templates=templates).warnings
     except Rejected as rejected:
@@ -279,8 +281,8 @@ def _variables() -> Iterator[str]:
         yield f"| `${{{name}}}` | {_cell(meaning)} |"
     yield "| `${ENV:NAME}` | the environment variable NAME of atc itself |"
     yield ""
-    yield "In `root`, `static`, `volume`, `image`, `fleet.secret`, `bad_gateway_page`, `error_pages` and the hooks of"
-    yield "the server there is `${ENV:NAME}` alone."
+    yield "In `root`, `static`, `volume`, `image`, `fleet.secret`, `bad_gateway_page`, `error_pages`, `index` and the"
+    yield "hooks of the server there is `${ENV:NAME}` alone."
     yield ""
 
 

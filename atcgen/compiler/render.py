@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import html
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from atcgen.compiler.fleet_words import fleet_words
+from atcgen.compiler.listing import by_user
 from atcgen.compiler.plan import Plan, TenantPlan
 from atcgen.compiler.quoting import ini_command_word, ini_value, nginx_word, shell_word
+from atcgen.compiler.stripping import mended, strip_facts
 
 if TYPE_CHECKING:
     import jinja2
@@ -43,7 +46,7 @@ def render(plan: Plan, templates: Templates) -> Files:
         tenants=tuple(sorted(plan.tenants, key=lambda each: each.program)),
         remote_prefixes=tuple(sorted(plan.remote_prefixes, key=lambda each: each.path)),
     )
-    files = dict(_nginx(ordered, templates)) | dict(_supervisor(ordered, templates))
+    files = dict(_nginx(ordered, templates)) | dict(_supervisor(ordered, templates)) | dict(_index(ordered, templates))
     files["plan.json"] = plan.to_json()
     return files
 
@@ -100,6 +103,7 @@ def _tenant_view(plan: Plan, tenant: TenantPlan) -> dict[str, Any]:
     return vars(tenant) | {
         "url_keep": f"http://{tenant.pool_keep}",
         "url_once": f"http://{tenant.pool_once}",
+        "strip_script": f"{tenant.path}/_atc/prefix.js",
         "routes_others": not tenant.path and not tenant.host and bool(plan.replays),
         "include": f"hosts/{tenant.program}.conf",
     }
@@ -115,6 +119,10 @@ def _nginx(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "server": plan.server,
         "fleet": plan.fleet,
         "steered_users": sorted({each.user_id for each in plan.tenants if each.user_id and not each.host}),
+        **strip_facts(plan),
+        "mended": lambda before: _Spelt(mended(before)),
+        "variable": lambda name, depth: _Spelt(f"${name}_{depth}"),
+        "prefix_script": f"{paths.current}/nginx/prefix.js",
         "steer_file": f"{paths.current}/nginx/steer.js",
         "words": {key: _spelt_all(each) for key, each in fleet_words(plan).items()},
         "stripped": STEERING,
@@ -127,6 +135,8 @@ def _nginx(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
             {each for tenant in plan.tenants for each in tenant.app_files}, key=lambda each: each.location
         ),
         "pages": [vars(each) | {"own": f"{paths.current}/nginx/{each.own}"} for each in plan.server.pages],
+        "index": [vars(each) | {"given": f"{paths.current}/{each.given}"} for each in plan.server.index],
+        "tenants_page": f"{paths.current}/index/tenants.html",
         "nginx_error_log": f"{paths.logs}/nginx.error.log",
         "other_log": f"{paths.logs}/access/_other.log",
         "agent_upstream": f"unix:{paths.agent_socket}",
@@ -148,10 +158,21 @@ def _nginx(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     if plan.fleet.steers:
         text = environment.get_template("nginx/steer.js.j2").render(context)
         files["nginx/steer.js"] = text
+    for name in ("strip.conf", "mend.conf", "prefix.js") if context["strips"] else ():
+        files[f"nginx/{name}"] = environment.get_template(f"nginx/{name}.j2").render(context)
     files |= {name: text for name, text in templates.items() if name.startswith("nginx/pages/")}
     context["version"] = nginx_version(files)
     files["nginx/version.conf"] = environment.get_template("nginx/version.conf.j2").render(context)
     yield from files.items()
+
+
+def _index(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
+    """The page that lists the tenants; not below nginx/, since nginx has not to be told when it changes."""
+    if plan.server.index:
+        pages = _environment(templates, lambda value: html.escape(str(value)))
+        for name in ("index", "tenants"):
+            page = pages.get_template(f"nginx/{name}.html.j2")
+            yield f"index/{name}.html", page.render(users=by_user(plan.listed))
 
 
 def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
@@ -162,6 +183,7 @@ def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     def command(*words: str) -> str:
         return " ".join(ini_command_word(each) for each in words)
 
+    behind = _behind(plan.tenants[0]) if plan.tenants else ()
     programs = [
         vars(tenant)
         | {
@@ -169,6 +191,7 @@ def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
             "processes": PREPARE_SLOT + 1 if tenant.prepare else tenant.slots,
             "stop_wait": max(1, round(tenant.stop_timeout)),
             "log": _Spelt(ini_value(tenant.log) + ".%(process_num)d.log"),
+            "user": "" if _mounts(tenant) else tenant.unix_user,
         }
         for tenant in plan.tenants
     ]
@@ -189,8 +212,12 @@ def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "nginx_log": f"{logs}/nginx.log",
         "programs": programs,
         "zygotes": [
-            vars(each) | {"command": _Spelt(command(*_launcher(plan.tenants[0]), f"{launch}/{each.program}.sh"))}
+            vars(each) | {"command": _Spelt(command(*behind, "/bin/sh", f"{launch}/{each.program}.sh"))}
             for each in plan.zygotes
+        ],
+        "builds": [
+            vars(build) | {"command": _Spelt(command("/bin/sh", f"{launch}/{build.program}.sh"))}
+            for build in plan.builds
         ],
         "backups": [
             vars(tenant.backup)
@@ -209,16 +236,31 @@ def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
 
 
 def _launcher(tenant: TenantPlan) -> tuple[str, ...]:
-    """What runs the script of a tenant: behind all that serve, if it boots behind them.
+    """What runs the script of a tenant."""
+    # What the machine mounts and unmounts is seen, and what is mounted for the tenant is seen nowhere else.
+    apart = ("unshare", "--mount", "--propagation", "slave") if _mounts(tenant) else ()
+    return (*_behind(tenant), *apart, "/bin/sh")
+
+
+def _behind(tenant: TenantPlan) -> tuple[str, ...]:
+    """What puts a process behind all that serve, if it boots behind them.
 
     That is not what `nice` does: since Linux 6.6 anybody may wait until the nicest has used up its slice.
     """
-    return (*(("chrt", "-i", "0") if tenant.boots_behind else ()), "/bin/sh")
+    return ("chrt", "-i", "0") if tenant.boots_behind else ()
 
 
-def _withheld(plan: Plan, tenant: TenantPlan) -> tuple[str, ...]:
+def _mounts(tenant: TenantPlan) -> list[dict[str, str]]:
+    """What is mounted for the processes of a tenant: what of its own over what of the release."""
+    private = tenant.private
+    if private is None or private.by != "mount":
+        return []
+    return [{"own": f"{tenant.directory}/{each}", "over": f"./{each}"} for each in private.directories]
+
+
+def _withheld(plan: Plan, *, copies: bool) -> tuple[str, ...]:
     """Variables of the environment that are atc's own."""
-    uses_store = tenant.backup or (plan.shared.is_followed and plan.shared.url.startswith("s3:"))
+    uses_store = copies or (plan.shared.is_followed and plan.shared.url.startswith("s3:"))
     return (CREDENTIALS if uses_store else ()) + (plan.shared.variables if plan.shared.is_followed else ())
 
 
@@ -241,7 +283,9 @@ def _launch(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     for tenant in plan.tenants:
         view = vars(tenant) | {
             "stop_tries": round(tenant.stop_timeout * 10),
-            "withheld": _withheld(plan, tenant),
+            "withheld": _withheld(plan, copies=tenant.backup is not None),
+            "mounts": _mounts(tenant),
+            "copies": tenant.private.copies if tenant.private and tenant.private.by == "copy" else "",
         }
         files = {
             "lock": f"{tenant.directory}/.prepare.lock",
@@ -250,10 +294,14 @@ def _launch(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         }
         yield f"launch/{tenant.program}.sh", template.render(context | files | {"tenant": view})
     template = shell.get_template("supervisor/zygote.sh.j2")
-    withheld = sorted({name for tenant in plan.tenants for name in _withheld(plan, tenant)})
+    copies = any(tenant.backup for tenant in plan.tenants)
     for zygote in plan.zygotes:
         view = vars(zygote) | {"socket": zygote.socket, "learned": zygote.learned}
-        yield f"launch/{zygote.program}.sh", template.render(context | {"zygote": view, "withheld": withheld})
-    copies = any(tenant.backup for tenant in plan.tenants)
+        view |= {"withheld": _withheld(plan, copies=copies)}
+        yield f"launch/{zygote.program}.sh", template.render(context | {"zygote": view})
+    template = shell.get_template("supervisor/build.sh.j2")
+    for build in plan.builds:
+        view = vars(build) | {"withheld": _withheld(plan, copies=copies)}
+        yield f"launch/{build.program}.sh", template.render(context | {"lock": f"{build.record}.lock", "build": view})
     for name in ("nginx", "agent", "events", *(("replica",) if copies else ())):
         yield f"launch/_{name}.sh", shell.get_template(f"supervisor/{name}.sh.j2").render(context)

@@ -11,6 +11,7 @@ from atcgen.compiler.names import LONGEST_PROGRAM, program_name
 from atcgen.compiler.paths import absolute
 from atcgen.compiler.plan import Host
 from atcgen.compiler.preload import check_preload
+from atcgen.compiler.private import check_private
 from atcgen.compiler.routes import infer, slug
 from atcgen.compiler.sayable import app_levels, check_sayable
 from atcgen.compiler.schema import Config
@@ -41,7 +42,8 @@ def cross_check(document: Document, config: Config, host: Host) -> list[Diagnost
         *_roots(document, claims, host),
         *check_sayable(document, config, host),
         *_files(document, claims),
-        *check_preload(document, claims),
+        *check_preload(document, claims, host),
+        *check_private(document, config, claims, host),
         *_store(document, config, host),
         *target_of(config).check(config, document, host),
         *_shared(document, config, host),

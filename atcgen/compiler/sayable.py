@@ -42,6 +42,7 @@ def check_sayable(document: Document, config: Config, host: Host) -> Iterator[Di
 def _paths(document: Document, config: Config, host: Host) -> Iterator[Diagnostic]:
     expanded: list[tuple[str, Path]] = [
         (config.server.bad_gateway_page, ("server", "bad_gateway_page")),
+        (config.server.index, ("server", "index")),
         *((page, ("server", "error_pages", status)) for status, page in config.server.error_pages.items()),
         (config.storage.volume, ("storage", "volume")),
         (config.storage.replica or "", ("storage", "replica")),
@@ -87,7 +88,7 @@ def _machine(document: Document, host: Host) -> Iterator[Diagnostic]:
 
 def _commands(document: Document, config: Config) -> Iterator[Diagnostic]:
     for app, origin in app_levels(config):
-        for key in ("start", "prepare"):
+        for key in ("start", "prepare", "build"):
             text = getattr(app, key)
             where = document.value_at((*origin, key))
             if "\n" in text.strip():

@@ -24,6 +24,7 @@ from atcgen.compiler.values import (
     Listener,
     MachineWord,
     Network,
+    PrivatePath,
     Segment,
     Size,
     Text,
@@ -67,6 +68,11 @@ class Server(Section):
         default_factory=dict,
         description="HTML files for 404, 413, 502 and 503; the one for 503 is also the waiting "
         'page, where `<!--# echo var="atc_said" -->` says what goes on.',
+    )
+    index: Text = Field(
+        "false",
+        description="A page at `/` that lists every tenant, where no tenant is at `/`: `true`, or an HTML file, "
+        'in which `<!--# include virtual="/_atc/tenants" -->` is the list.',
     )
     http_idle_timeout: Duration = Field(60, ge=0, le=DAY, description="How long an idle client connection is kept.")
     http_read_timeout: Duration = Field(30, ge=1, le=DAY, description="How long a client may pause while it sends.")
@@ -119,6 +125,11 @@ class StaticDirectory(Section):
     dir: Text = Field(description="The directory, relative to `app.root`.")
     immutable: bool = Field(False, description="Its files never change under one name; browsers keep them a year.")
     max_age: Duration = Field(3600, ge=0, le=365 * DAY, description="How long browsers may keep a file.")
+    shared: bool = Field(
+        False,
+        description="Serve it below `${app.path}` too, for all tenants alike: for stylesheets that were compiled once "
+        "for all of them, and name their images by whole paths.",
+    )
 
 
 Static = Annotated[dict[UrlPath, Annotated[StaticDirectory, Short("dir")]], Short("")]
@@ -139,8 +150,19 @@ class App(Section):
     prepare: Text = Field(
         "", description="A command that runs once per release and database before the start: migrations."
     )
+    build: Text = Field(
+        "",
+        description="A command that runs once per release, before any tenant of `root` prepares or starts: assets, "
+        "generated code, `npm ci`.",
+    )
     release: Text = Field(
         "", description="What names the release, such as `${ENV:GIT_SHA}`; when missing, the files below `root` do."
+    )
+    prefix: Literal["keep", "strip"] = Field(
+        "keep",
+        description="`keep` hands over the path as it came, below `${tenant.path}`, which the application is told; "
+        "`strip` is for one that knows of no prefix: it sees the path without it, and nginx puts it back into what "
+        "it answers.",
     )
     health: UrlSuffix = Field(
         "",
@@ -157,6 +179,17 @@ class App(Section):
         default_factory=list,
         description="Directories below the tenant's whose files are copied to `storage.replica` and restored with its "
         "databases: uploads. Databases in them are copied as such.",
+    )
+    private: Annotated[list[PrivatePath], Short(empty=list)] = Field(
+        default_factory=list,
+        description="What every tenant has a version of its own of, though the application finds it below `root`: "
+        "directories such as `storage`, `tmp` and `log`, and files, such as `db.sqlite3`. It lies below the tenant's "
+        "directory under the same name. A last part with a dot means a file, unless a slash follows.",
+    )
+    private_by: Literal["auto", "mount", "copy"] = Field(
+        "auto",
+        description="How: `mount`, in a mount namespace of the process, which needs root and directories; `copy`, in a "
+        "copy of the release made of hard links; `auto` is the first of them that is possible.",
     )
     static: Static = Field(
         default_factory=dict,
@@ -182,6 +215,7 @@ class App(Section):
         "overlap", description="Start the new process beside the old one, or stop first and hold requests meanwhile."
     )
     start_timeout: Duration = Field(60, ge=1, le=3600, description="How long a tenant may take until it is ready.")
+    build_timeout: Duration = Field(1800, ge=1, le=DAY, description="How long `build` may take.")
     prepare_timeout: Duration = Field(600, ge=1, le=DAY, description="How long `prepare` may take.")
     drain_timeout: Duration = Field(30, ge=0, le=DAY, description="How long open requests may go on before a stop.")
     stop_timeout: Duration = Field(

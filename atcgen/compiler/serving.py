@@ -62,6 +62,7 @@ def server_plan(config: Config, host: Host, tenants: Sequence[str], remotes: int
         cache_max_item_pattern=greater_than(server.max_cache_item_size),
         bad_gateway="/_atc/page/502.html",
         pages=pages,
+        index=_index(server, host),
         hold=server.hold,
         max_waiting=server.max_waiting,
         boots=server.boots or max(1, host.cpus - 1),
@@ -139,6 +140,15 @@ def _pages(server: Server, host: Host) -> tuple[Page, ...]:
         file = absolute(host.base, interpolate.expand(given, {}, host.environ)) if given else ""
         result.append(Page(f"/_atc/page/{name}", f"pages/{name}", file))
     return tuple(result)
+
+
+def _index(server: Server, host: Host) -> tuple[Page, ...]:
+    """The page that lists tenants: ours, or the owner's while it exists."""
+    if server.index in ("", "false"):
+        return ()
+    is_own = server.index != "true"
+    file = absolute(host.base, interpolate.expand(server.index, {}, host.environ)) if is_own else ""
+    return (Page("/", file, "index/index.html"),)
 
 
 def greater_than(limit: int) -> str:

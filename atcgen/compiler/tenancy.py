@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from atcgen.compiler import interpolate
 from atcgen.compiler.commands import command_words, hook_plans
-from atcgen.compiler.names import socket_directory
+from atcgen.compiler.names import application_path, socket_directory
 from atcgen.compiler.paths import absolute
-from atcgen.compiler.plan import Host, Paths, StaticPlan, StorePlan, TenantPlan
+from atcgen.compiler.plan import Host, Paths, PrivatePlan, StaticPlan, StorePlan, TenantPlan
 from atcgen.compiler.preload import preload_plan
+from atcgen.compiler.private import private_plan, sendfile_mapping, sent_files
 from atcgen.compiler.schema import App, Backup, Config, Idle, StaticDirectory
 from atcgen.compiler.shared import shared_plan
 from atcgen.compiler.storage import backup_plan
@@ -61,19 +62,21 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
     if not host.has_file and "volume" not in config.storage.model_fields_set:
         volume = f"{host.state}/data"  # nobody said that anything may be written beside the application
     directory = f"{absolute(host.base, volume)}/{wanted.program}"
-    root = absolute(host.base, interpolate.expand(app.root, {}, host.environ))
+    root = host.roots.get(wanted.id) or absolute(host.base, interpolate.expand(app.root, {}, host.environ))
     databases = tuple(f"{directory}/{each}" for each in wanted.databases)
     values = _values(wanted, directory, root, databases[0], port, host)
+    stores = {*store.directories, *shared_plan(config, host).directories}  # they may be one
+    outside = (absolute(host.base, volume), host.state, *sorted(stores))
+    private = private_plan(app, wanted.program, wanted.databases, host, outside)
+    own = values | ({"app.root": interpolate.ROOT_MARK} if private else {})
     run = socket_directory(paths.run, wanted.program)
     start, prepare = (app.start, app.prepare) if app.start else (_DEFAULT_START, app.prepare or _DEFAULT_PREPARE)
     prefix = f"{wanted.path}/"
     link = "" if port else f"{run}/sock"
     statics, public = _statics(app, root, wanted.path, lambda text: interpolate.expand(text, {}, host.environ))
-    stores = {*store.directories, *shared_plan(config, host).directories}  # they may be one
-    private = (absolute(host.base, volume), host.state, *sorted(stores))
     sends = config.server.x_sendfile_enabled
-    own_files = (StaticPlan(f"/_atc/files/{wanted.program}/", "", f"{directory}/", ""),) if sends else ()
-    app_files = (_app_files(root, private),) if sends else ()
+    own_files = sent_files(wanted.program, directory, private) if sends else ()
+    app_files = (_app_files(root, outside, private),) if sends else ()
     return TenantPlan(
         id=wanted.id,
         program=wanted.program,
@@ -87,13 +90,15 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
         files=tuple(f"{directory}/{each}" for each in app.files),
         backup=backup_plan(wanted.program, wanted.backup, paths) if store.url else None,
         root=root,
-        env=_environment(wanted, values, port, databases[0], host),
-        start=command_words(start, values, host),
-        preload=preload_plan(app, start, values, root, config, host, paths),
-        prepare=command_words(prepare, values, host),
+        private=private,
+        env=_environment(wanted, own, port, databases[0], host),
+        start=command_words(start, own, host),
+        preload=preload_plan(app, start, values, root, config, host, paths, private),
+        prepare=command_words(prepare, own, host),
+        build="",
         hooks=hook_plans(config.hooks.tenant, values, host),
         release=interpolate.expand(app.release, values, host.environ),
-        health=wanted.path + (app.health or "/"),
+        health=("" if strips(wanted) else wanted.path) + (app.health or "/"),
         health_declared=bool(app.health),
         port=port,
         socket_directory=run,
@@ -112,6 +117,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
         access_log=f"{paths.logs}/access/{wanted.program}.log",
         log=f"{paths.logs}/tenants/{wanted.program}",
         location=prefix,
+        strips=strips(wanted),
         pool_keep=f"{wanted.program}.keep",
         pool_once=f"{wanted.program}.once",
         upstream=f"127.0.0.1:{port}" if port else f"unix:{link}",
@@ -120,10 +126,15 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
         public=public,
         websocket=f"{prefix}{app.websocket}" if app.websocket is not None else "",
         streaming=app.streaming,
-        sendfile_mapping=",".join(f"{each.directory}={each.location}" for each in (*own_files, *app_files)),
+        sendfile_mapping=sendfile_mapping(root, private, own_files, app_files),
         own_files=own_files,
         app_files=app_files,
     )
+
+
+def strips(wanted: Wanted) -> bool:
+    """Does nginx take the prefix away, if there is one?"""
+    return wanted.app.prefix == "strip" and bool(wanted.path)
 
 
 def _values(wanted: Wanted, directory: str, root: str, database: str, port: int, host: Host) -> dict[str, str]:
@@ -142,6 +153,7 @@ def _values(wanted: Wanted, directory: str, root: str, database: str, port: int,
         "socket": interpolate.SOCKET_MARK,
         "port": str(port),
         "app.root": root,
+        "app.path": application_path(interpolate.expand(wanted.app.root, {}, host.environ)),
         "shims": host.shims,
     }
 
@@ -180,22 +192,25 @@ def _statics(
     for path, each in sorted(app.static.items()):
         directory = absolute(root, expand(each.dir))
         if path:
-            own.append(StaticPlan(f"{prefix}/{path}/", "", f"{directory}/", _cache_control(each)))
+            own.append(StaticPlan(f"{prefix}/{path}/", "", f"{directory}/", cache_control(each)))
         else:
             pattern = "^" + re.escape(prefix) + r"(?<atc_file>/(?!.*/\.)(?!\.)[^?]*\.[A-Za-z0-9]+)\z"
-            public.append(StaticPlan(f"{prefix}/", pattern, directory, _cache_control(each)))
+            public.append(StaticPlan(f"{prefix}/", pattern, directory, cache_control(each)))
     return tuple(own), tuple(public)
 
 
-def _cache_control(each: StaticDirectory) -> str:
+def cache_control(each: StaticDirectory) -> str:
     return "public, max-age=31536000, immutable" if each.immutable else f"public, max-age={int(each.max_age)}"
 
 
-def _app_files(root: str, private: tuple[str, ...]) -> StaticPlan:
+def _app_files(root: str, outside: tuple[str, ...], private: PrivatePlan | None) -> StaticPlan:
     """The files of an application that it may let nginx send, for all its tenants alike: those below its root that are
-    not below a `private` directory, where the data of tenants is.
+    not below a directory `outside` of it, where the data of tenants is, nor what each has a version of its own of.
     """
-    location = f"/_atc/app/{hashlib.sha256(root.encode()).hexdigest()[:12]}/"
-    inside = [os.path.relpath(each, root) for each in private if os.path.commonpath([each, root]) == root]
-    closed = tuple(f"{location}{each}/" for each in inside)
+    named = "\0".join([root, *sorted(private.paths)]) if private else root
+    location = f"/_atc/app/{hashlib.sha256(named.encode()).hexdigest()[:12]}/"
+    inside = [os.path.relpath(each, root) for each in outside if os.path.commonpath([each, root]) == root]
+    inside += private.directories if private else ()
+    files = private.files if private else ()
+    closed = (*(f"{location}{each}/" for each in inside), *(f"{location}{each}" for each in files))
     return StaticPlan(location, "", f"{root.rstrip('/')}/", "", closed)

@@ -158,6 +158,16 @@ def _directory(value: str) -> str:
     return name
 
 
+def _private(value: str) -> str:
+    name = value.rstrip("/")
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)*", name) or {".", ".."} & set(name.split("/")):
+        raise ValueError(
+            "must be a path below `root`, such as storage or db.sqlite3: without '..', "
+            "and no dot or '/' at its beginning"
+        )
+    return value
+
+
 def _as_text(description: str, example: str) -> WithJsonSchema:
     return WithJsonSchema({"type": ["string", "integer"], "description": description, "examples": [example]})
 
@@ -178,4 +188,5 @@ EnvName = Annotated[str, AfterValidator(_env_name)]
 UrlSuffix = Annotated[str, AfterValidator(_url_suffix), WithJsonSchema({"type": "string", "pattern": "^/"})]
 DatabaseFile = Annotated[str, AfterValidator(_below), BeforeValidator(_text), WithJsonSchema({"type": "string"})]
 FileDirectory = Annotated[str, AfterValidator(_directory), BeforeValidator(_text), WithJsonSchema({"type": "string"})]
+PrivatePath = Annotated[str, AfterValidator(_private), BeforeValidator(_text), WithJsonSchema({"type": "string"})]
 DatabaseName = Annotated[str, AfterValidator(_segment), BeforeValidator(_text), WithJsonSchema({"type": "string"})]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 
 from atcgen.fleet.sealing import Forged, seal, unseal
@@ -53,6 +54,14 @@ async def read_all(store: Store, secret: str) -> list[Report]:
     bodies = await asyncio.gather(*(store.get(each) for each in keys))
     found = (_read(key, each.body, secret) for key, each in zip(keys, bodies, strict=True) if each)
     return sorted((each for each in found if each), key=lambda each: (each.region, each.machine))
+
+
+async def forget(store: Store, reports: Iterable[Report], machines: Collection[str]) -> list[str]:
+    """Drop those of machines with an instance that do not exist any more; their names."""
+    gone = [each.machine for each in reports if each.instance and each.instance not in machines]
+    if gone:
+        await store.delete([key_of(each) for each in gone])
+    return gone
 
 
 def _read(key: str, body: bytes, secret: str) -> Report | None:

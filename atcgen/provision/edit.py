@@ -33,6 +33,11 @@ def set_keys(text: str, path: tuple[str, ...], values: dict[str, str]) -> str:
     return _edited(text, change)
 
 
+def set_values(text: str, path: tuple[str, ...], values: dict[str, Any]) -> str:
+    """Give keys of a mapping a value that is no text; the mapping is made where it is missing."""
+    return _edited(text, lambda root: _section(root, path).update(values))
+
+
 def add_user(text: str, user: str, values: dict[str, Any]) -> str:
     """A user, behind the others."""
     return _edited(text, lambda root: _add(root, ("users",), user, values))

@@ -6,8 +6,8 @@ It may be killed anywhere: whatever it made is found again by its name and its m
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -28,10 +28,13 @@ from atcgen.provision.steps import (
     UpdateMachine,
     subject,
 )
-from atcgen.system.fly import Fly, FlyError, NotFound, Unsure
+from atcgen.system.fly import Fly, FlyError, Held, NotFound, Unsure
 
+_LOOK = 5.0  # seconds between two looks at a machine that stops
 _LOOKS = 5  # in a row, before it is given up
+_ENDS = 5  # times that a machine is stopped, if requests start it again
 _START = 180.0  # seconds for a machine to start
+_RUNS = ("starting", "started")
 _SETTLED = ("started", "stopped", "suspended")
 
 
@@ -161,9 +164,16 @@ class Executor:
         self.book.note(step.instances)
         return existing
 
-    def _held(self, machine: str) -> AbstractContextManager[str]:
+    @contextmanager
+    def _held(self, machine: str) -> Iterator[str]:
         seconds = self.lease or self.book.wanted().shape.kill_timeout + 120
-        return self.fly.lease(machine, seconds, patience=seconds + 5)
+        with ExitStack() as stack:
+            try:
+                lease = stack.enter_context(self.fly.lease(machine, seconds))
+            except Held:
+                self.say(f"  somebody else works on {machine}, or was killed at it: waiting up to {seconds:g} s")
+                lease = stack.enter_context(self.fly.lease(machine, seconds, patience=seconds + 5))
+            yield lease
 
     # the end of machines
 
@@ -172,13 +182,30 @@ class Executor:
         try:
             self._await_release(step)
             with self._held(step.machine) as lease:
-                self._stop(step.machine, lease)
-                verdict = self.safety.of_machine(step.machine, step.user)
-                if not verdict.is_safe:
-                    raise _refused(step.machine, verdict)
-                self.fly.destroy(step.machine, lease)
+                for _ in range(_ENDS - 1):
+                    if self._end(step, lease):
+                        return
+                    self.say(f"  a request started {step.machine} meanwhile: stopping it again")
+                self._stop_and_destroy(step, lease)
         except NotFound:
             return
+
+    def _end(self, step: DestroyMachine, lease: str) -> bool:
+        """False when it runs again."""
+        try:
+            self._stop_and_destroy(step, lease)
+        except FlyError as problem:
+            if isinstance(problem, Unsure) or read_machine(self.fly.machine(step.machine)).state not in _RUNS:
+                raise
+            return False
+        return True
+
+    def _stop_and_destroy(self, step: DestroyMachine, lease: str) -> None:
+        self._stop(step.machine, lease)
+        verdict = self.safety.of_machine(step.machine, step.user)
+        if not verdict.is_safe:
+            raise _refused(step.machine, verdict)
+        self.fly.destroy(step.machine, lease)
 
     def _stop(self, machine: str, lease: str) -> None:
         found = read_machine(self.fly.machine(machine))
@@ -186,8 +213,11 @@ class Executor:
             return
         seconds = self.book.wanted().shape.kill_timeout
         self.fly.stop(machine, lease, seconds)
-        if not self.fly.wait(machine, "stopped", found.version, seconds + 60):
-            raise FlyError(f"machine {machine} did not stop")
+        deadline = self.clock() + seconds + 60
+        while not self.fly.wait(machine, "stopped", found.version, _LOOK):
+            state = read_machine(self.fly.machine(machine)).state
+            if state in _RUNS or self.clock() >= deadline:  # it had stopped, and a request came, or it goes on
+                raise FlyError(f"machine {machine} did not stop: it is {state}")
 
     def _await_release(self, step: DestroyMachine) -> None:
         """A machine that reads that its tenants are elsewhere lets them go; one that sleeps is woken to read it."""

@@ -14,7 +14,15 @@ from atcgen.compiler.plan import Plan, PreloadPlan, TenantPlan
 def make_state_directories(plan: Plan) -> None:
     """Everything that nginx, supervisord and the agent expect to be there."""
     paths = plan.paths
-    for each in (paths.run, paths.nginx_locks, f"{paths.logs}/access", f"{paths.logs}/tenants", paths.tmp, paths.cache):
+    for each in (
+        paths.run,
+        paths.nginx_locks,
+        f"{paths.logs}/access",
+        f"{paths.logs}/tenants",
+        f"{paths.logs}/builds",
+        paths.tmp,
+        paths.cache,
+    ):
         Path(each).mkdir(parents=True, exist_ok=True)
     make_store_directories((*plan.store.directories, *plan.shared.directories), plan.base, paths.state)
     if not Path(paths.events).is_fifo():

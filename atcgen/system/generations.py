@@ -64,7 +64,7 @@ def write_files(directory: Path, files: Files) -> None:
         file.parent.chmod(0o711)
         file.touch(mode=0o600)
         file.write_text(text, encoding="utf-8")
-        if path.startswith("nginx/pages/"):
+        if path.startswith(("nginx/pages/", "index/")):
             file.chmod(0o644)
 
 

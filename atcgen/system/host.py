@@ -23,7 +23,10 @@ from atcgen.compiler.plan import BESIDE, Host
 from atcgen.errors import Unavailable
 from atcgen.system import fly_api
 from atcgen.system.connections import listening_ports
+from atcgen.system.mounts import can_mount
+from atcgen.system.private import holds_data
 from atcgen.system.processes import can_prefer
+from atcgen.system.roots import read_held
 
 _NEEDED = ("http_auth_request_module", "http_realip_module", "http_gzip_static_module", "http_stub_status_module")
 
@@ -47,14 +50,17 @@ def gather_host(
         command=command,
         has_file=has_file,
         is_directory=os.path.isdir,
+        holds_data=holds_data,
         serving=serving,
         fly_api=fly_api.socket_of(environ),
         ports=_ports(state),
         ports_taken=_listening(),
+        roots=read_held(state).roots,
         beside=_beside(base),
         cpus=len(os.sched_getaffinity(0)),
         user=pwd.getpwuid(os.geteuid()).pw_name,
         is_root=os.geteuid() == 0,
+        can_mount=can_mount(),
         can_prefer=can_prefer(),
         unix_users=frozenset(each.pw_name for each in pwd.getpwall()),
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],

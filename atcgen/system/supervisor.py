@@ -25,6 +25,7 @@ class Process:
     group: str
     name: str
     pid: int
+    exit_status: int = 0  # of the last one that ended; -1 when a signal ended it
 
     @property
     def is_up(self) -> bool:
@@ -78,7 +79,7 @@ class Supervisor:
     def process(self, group: str, slot: int) -> Process:
         """One process."""
         each = self._call("getProcessInfo", f"{group}:{slot}")
-        return Process(each["group"], each["name"], each["pid"])
+        return Process(each["group"], each["name"], each["pid"], each["exitstatus"])
 
     def reload(self) -> tuple[list[str], list[str], list[str]]:
         """Read the configuration anew; the groups added, changed and removed, none of which is touched yet."""

@@ -23,6 +23,7 @@ EVENTS: tuple[life.Event, ...] = (
     life.Released(_AT),
     life.RestartAsked(_AT),
     life.RestartAsked(_AT, hold=True),
+    life.RestartRefused(_AT, "no build"),
 )
 
 

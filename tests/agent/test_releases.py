@@ -37,7 +37,7 @@ def test_who_asks_at_once_shares_a_look_that_began_afterwards(tmp_path: Path, mo
     go_on = threading.Event()
     looks: list[Path] = []
 
-    def look(root: Path) -> str:
+    def look(root: Path, _: tuple[str, ...]) -> str:
         looks.append(root)
         begun.set()
         go_on.wait(10)

@@ -22,8 +22,10 @@ CASES = read_cases()
 def host_of(case: Case) -> Host:
     """The machine of a case."""
     facts: dict[str, Any] = yaml.safe_load(case.parts.get("host", "{}"))
+    holding = facts.pop("holds_data", ())
     return machine(
         facts.pop("environ", None),
+        holds_data=lambda path: path in holding,
         **{key: tuple(each) if isinstance(each, list) else each for key, each in facts.items()},
     )
 

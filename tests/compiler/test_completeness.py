@@ -28,7 +28,9 @@ server: {user: root, metrics: "127.0.0.1:9100", cache_size: 1MB, trusted_proxies
 app:
   user: root
   start: serve ${socket}
+  build: make
   prepare: migrate
+  private: [storage]
   static: {"": public, assets: assets}
   websocket: cable
 fleet: {secret: s, steer: true, elsewhere: [{path: "**.pdf", app: print}], app: shows, replay: 1m}
@@ -36,7 +38,7 @@ users:
   a: {tenants: {x: {}, y: {host: y.example}, z: {app: {start: "serve ${port}", cache: all}}}}
   d: {tenants: {x: {app: {start: "gunicorn --bind unix:${socket} a", preload: true}}}}
   b: {region: bos, tenants: {x: {}, y: {host: away.example}}}
-  c: {tenants: {x: {region: bos}}}
+  c: {tenants: {x: {region: bos}, s: {app: {prefix: strip}}}}
 routes: [{endpoint: /, app: {streaming: true}}]
 """
 
@@ -56,10 +58,15 @@ def test_every_section_has_a_docstring(section: type[BaseModel]) -> None:
     assert section.__doc__
 
 
+# And the page at '/', where no tenant is.
+LISTED = "server: {index: true}\nusers: {a: {tenants: {x: {}, y: {host: y.example}}}}\n"
+
+
 def test_every_template_is_used() -> None:
     """What is not used is deleted; pages are copied, and each is named by a location."""
     plan = compiled(EVERYTHING, machine(is_root=True, region="sea", nginx_version=(1, 27, 4))).plan
-    used = {name for name in TEMPLATES if _changes_anything(plan, name)}
+    plans = (plan, compiled(LISTED).plan)
+    used = {name for name in TEMPLATES if any(_changes_anything(each, name) for each in plans)}
 
     assert set(TEMPLATES) == used
 
@@ -96,7 +103,7 @@ def test_every_part_of_every_template_is_rendered() -> None:
     assert all(files.values())
 
 
-@pytest.mark.parametrize("name", [each for each in TEMPLATES if each.startswith("nginx/") and each.endswith(".j2")])
+@pytest.mark.parametrize("name", [each for each in TEMPLATES if each.endswith((".conf.j2", ".js.j2"))])
 def test_a_printed_value_is_not_glued_into_a_word(name: str) -> None:
     """A value that needs quotes cannot stand in the middle of a word; numbers with a unit, and plain names, can."""
     glued = re.findall(r"[\w/.-]\{\{ (\S+) \}\}|\{\{ (\S+) \}\}[\w/.-]", TEMPLATES[name])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import pytest
 
 from atcgen.cli import main
+from atcgen.compiler.platforms_page import platforms_page
 from atcgen.compiler.reference import EXAMPLES, configuration_page, diagnostics_page, example_says
 from atcgen.compiler.schema import Level
 from atcgen.diagnostics import MEANINGS, Code
@@ -97,12 +99,17 @@ def test_every_page_is_named_by_the_readme() -> None:
     assert named == {each.name for each in PAGES if each.parent == ROOT / "docs"}
 
 
-@pytest.mark.parametrize("name", ["configuration.md", "diagnostics.md"])
+MADE: dict[str, Callable[[], str]] = {
+    "configuration.md": configuration_page,
+    "platforms.md": platforms_page,
+    "diagnostics.md": lambda: diagnostics_page(TEMPLATES),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
 def test_a_generated_page_is_fresh(name: str) -> None:
     """It says what the code says."""
-    page = configuration_page() if name == "configuration.md" else diagnostics_page(TEMPLATES)
-
-    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == page, f"docs/{name} is old: run `make docs`"
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == MADE[name](), f"docs/{name} is old: run `make docs`"
 
 
 def test_make_docs_writes_the_generated_pages(tmp_path: Path) -> None:
@@ -110,7 +117,7 @@ def test_make_docs_writes_the_generated_pages(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "atcgen", "reference", str(tmp_path)], check=True, timeout=60)
 
     assert "$(VENV)/bin/atc reference docs" in (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert {each.name for each in tmp_path.iterdir()} == {"configuration.md", "diagnostics.md"}
+    assert {each.name for each in tmp_path.iterdir()} == set(MADE)
     assert (tmp_path / "configuration.md").read_text(encoding="utf-8") == configuration_page()
 
 

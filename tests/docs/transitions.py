@@ -35,6 +35,7 @@ def _events(tenant: Tenant) -> list[life.Event]:
     events: list[life.Event] = []
     for at in (_SOON, _LATER):
         events += [life.Requested(at), life.Requested(at, forced=True), life.Released(at)]
+        events += [life.RestartRefused(at, "")]
         events += [life.Prepared(at)] if tenant.state is State.PREPARING else []
         events += [life.Drained(at)] if tenant.state is State.DRAINING else []
         for hold in (False, True):

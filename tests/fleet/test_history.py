@@ -11,7 +11,7 @@ import pytest
 from atcgen.errors import Unavailable
 from atcgen.fleet.editions import Edition, key_of, sealed
 from atcgen.fleet.history import History, Newest, Refused, written
-from atcgen.fleet.reports import Report, read_all, write
+from atcgen.fleet.reports import Report, forget, read_all, write
 from atcgen.fleet.reports import key_of as report_key
 from atcgen.system.store import Conflict, Store
 
@@ -124,5 +124,21 @@ def test_reports_are_signed_too(store: Store) -> None:
 
         assert await read_all(store, SECRET) == [reports[1], reports[0], reports[2]]
         assert await read_all(store, "another") == []
+
+    run(work())
+
+
+def test_reports_of_machines_that_are_gone_go(store: Store) -> None:
+    """A host without an instance stays: nobody can say that it is gone."""
+
+    async def work() -> None:
+        reports = [
+            Report(each, "sea", instance, "http://x:1", "0", 12, False, 0, "", 1.0, True, 2.0)
+            for each, instance in (("a", "a"), ("b", "b"), ("host", ""))
+        ]
+        for each in reports:
+            await write(store, each, SECRET)
+        assert await forget(store, reports, {"a"}) == ["b"]
+        assert [each.machine for each in await read_all(store, SECRET)] == ["a", "host"]
 
     run(work())

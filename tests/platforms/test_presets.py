@@ -39,3 +39,9 @@ def test_every_module_of_the_room_is_found() -> None:
     """Adding a platform is adding a file."""
     modules = {each.stem for each in _ROOM.glob("*.py")} - {"__init__", "platform"}
     assert modules == set(PLATFORMS)
+
+
+def test_a_platform_that_is_none_is_complained_about() -> None:
+    """With the names of all that there are."""
+    (said,) = complaints("app: {platform: rials}\n")
+    assert all(f"'{name}'" in str(said) for name in ("rials", *PLATFORMS))

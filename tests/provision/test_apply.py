@@ -368,3 +368,26 @@ def test_a_shared_machine_stays_while_its_users_have_no_other(one: World) -> Non
 
     assert list(work.failed) == ["region ams"]
     assert [each.region for each in one.existing().machines] == ["lhr"]
+
+
+def test_a_machine_that_a_request_started_once_is_stopped_again(one: World) -> None:
+    """Visitors of its region come while it stops; its tenants are elsewhere."""
+    one.write(ONE)
+    one.apply()
+    machine = bellevue(one)
+    one.lease("bellevue/2025/winter", machine, held=False)
+    one.write("users: {}\n")
+    work = one.executor()
+    destroy, late = work.fly.destroy, iter([True])
+
+    def once(machine: str, lease: str) -> None:
+        if next(late, False):
+            one.sim.start(machine)
+        destroy(machine, lease)
+
+    with patch.object(work.fly, "destroy", once):
+        work.run()
+
+    assert work.failed == {}
+    assert one.existing().machines == ()
+    assert any("a request started" in each for each in one.said)

@@ -38,7 +38,7 @@ def test_a_file_is_run_until_a_signal_comes(tmp_path: Path, number: signal.Signa
     words = [sys.executable, "-m", "simulator", str(file)]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        said = [process.stdout.readline() for _ in range(7)]
+        said = [process.stdout.readline() for _ in range(8)]
         pids = descendants(process.pid)
         found = re.search(r"edge iad port 443 +(http://\S+)", "".join(said))
         assert found
@@ -47,7 +47,7 @@ def test_a_file_is_run_until_a_signal_comes(tmp_path: Path, number: signal.Signa
         process.send_signal(number)
         process.wait(30)
     wait_until(lambda: not any(map(_is_running, pids)), "the end of all machines")
-    assert [line.split()[0] for line in said] == ["edge", "edge", "api", "dns", "dns", "machine", "machine"]
+    assert [line.split()[0] for line in said] == ["edge", "edge", "api", "service", "dns", "dns", "machine", "machine"]
     home = Path(said[-1].split()[-1]).parents[1]
     assert home.exists() is (number == signal.SIGKILL)
     shutil.rmtree(home, ignore_errors=True)

@@ -134,7 +134,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.connection.sendall(data)
 
 
-def main() -> None:
+def main(handler: type[Handler] = Handler) -> None:
     """Boot, note the start, serve."""
     with open(os.environ["STARTS"], "a", encoding="utf-8") as starts:
         starts.write(f"{os.environ.get('OWNER', '')} {os.getpid()}\n")
@@ -142,8 +142,8 @@ def main() -> None:
     if os.environ.get("FAIL"):
         sys.exit(f"cannot boot: {os.environ['FAIL']}")
     if "PORT" in os.environ:
-        _OnPort(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
-    _OnSocket(os.environ["SOCKET"], Handler).serve_forever()
+        _OnPort(("127.0.0.1", int(os.environ["PORT"])), handler).serve_forever()
+    _OnSocket(os.environ["SOCKET"], handler).serve_forever()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """An application that keeps what it was told: `POST …/add?id=N` is answered when N is committed, `GET …/rows` says what
-is there. On the socket that is its argument, with a database at $DATABASE; JOURNAL and SYNC are SQLite's modes.
+is there. On the socket that is its argument, with a database at $DATABASE; JOURNAL and SYNC are SQLite's modes. X-Who
+of each answer is $OWNER and $MACHINE.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = text.encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Who", f"{os.environ.get('OWNER', '')} {os.environ.get('MACHINE', '')}")
         self.end_headers()
         self.wfile.write(body)
 

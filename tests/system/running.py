@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -58,6 +59,18 @@ class Atc:
         finally:
             connection.close()
 
+    def in_background(self, path: str) -> Callable[[], Answer]:
+        """A request that goes on; what is returned waits for its answer."""
+        answers: list[Answer] = []
+        thread = threading.Thread(target=lambda: answers.append(self.ask(path)), daemon=True)
+        thread.start()
+
+        def answer() -> Answer:
+            thread.join(30)
+            return answers[0]
+
+        return answer
+
     def get(self, path: str) -> tuple[int, str]:
         """Status and body."""
         answer = self.ask(path)
@@ -84,6 +97,14 @@ class Atc:
         return subprocess.run(
             [sys.executable, "-m", "atcgen", *words], cwd=self.home, capture_output=True, text=True, check=check
         )
+
+    def cli_in_background(self, *words: str) -> subprocess.Popen[bytes]:
+        """The same, and go on meanwhile."""
+        return subprocess.Popen([sys.executable, "-m", "atcgen", *words], cwd=self.home)
+
+    def programs(self) -> str:
+        """What supervisord says of all its programs."""
+        return self._supervisorctl("status")
 
     def status(self) -> dict[str, Any]:
         """`atc status --json`."""
@@ -117,14 +138,13 @@ class Atc:
 
     def pid_of(self, program: str) -> int:
         """The process of one of atc's own programs: atc-nginx, or atc-agent:0."""
+        return int(self._supervisorctl("pid", program))
+
+    def _supervisorctl(self, *words: str) -> str:
         configuration = self.home / ".atc/current/supervisor/supervisord.conf"
-        said = subprocess.run(
-            [sys.executable, "-m", "supervisor.supervisorctl", "-c", configuration, "pid", program],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return int(said.stdout)
+        command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(configuration), *words]
+        # `status` ends with another status when something does not run.
+        return subprocess.run(command, capture_output=True, text=True, check=words[0] == "pid").stdout
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
@@ -159,8 +179,15 @@ def reserved_port() -> Iterator[int]:
 
 def base_config(home: Path, port: int, server: str, arguments: str) -> str:
     """server and app of a test's atc.yml."""
+    return _server(port, server) + _app(home, arguments)
+
+
+def _server(port: int, server: str) -> str:
+    return f"server: {{http_port: {port}, bind: 127.0.0.1, {server}}}\n"
+
+
+def _app(home: Path, arguments: str) -> str:
     return (
-        f"server: {{http_port: {port}, bind: 127.0.0.1, {server}}}\n"
         f"app:\n  root: {APPLICATION.parent}\n  start: {sys.executable} application.py {arguments}\n"
         f"  env: {{OWNER: '${{tenant.id}}', STARTS: {home}/starts, NOTES: {home}/notes}}\n"
     )
@@ -174,15 +201,21 @@ def running(
     arguments: str = "${socket}",
     words: tuple[str, ...] = (),
     environ: Mapping[str, str] | None = None,
+    app: str = "",
 ) -> Iterator[Atc]:
     """atc, serving what `text` adds to the base configuration; '' for no file at all.
 
-    `server` adds keys to the section of that name, `arguments` are what the application is started with.
+    `server` adds keys to the section of that name, `arguments` are what the application is started with. `app` is
+    another application: the section, where `%s` stands for the directory of atc.yml.
     """
     home = Path(tempfile.mkdtemp(prefix="atc-"))  # short, for the kernel's limit on socket paths
+    if "user:" in app:
+        home.chmod(0o755)
     port = free_port()
     if text:
-        (home / "atc.yml").write_text(base_config(home, port, server, arguments) + text)
+        (home / "atc.yml").write_text(
+            _server(port, server) + (app.replace("%s", str(home)) or _app(home, arguments)) + text
+        )
     more = {key: value.format(port=port, home=home) for key, value in (environ or {}).items()}
     try:
         with _serving(home, port, words, more) as atc:
@@ -190,6 +223,29 @@ def running(
     finally:
         if not os.environ.get("ATC_TEST_LEAVE"):
             shutil.rmtree(home)
+
+
+@contextmanager
+def serving_file(write: Callable[[int], str]) -> Iterator[Atc]:
+    """atc, serving a whole atc.yml, which `write` makes for a port."""
+    home = Path(tempfile.mkdtemp(prefix="atc-"))
+    port = free_port()
+    (home / "atc.yml").write_text(write(port))
+    try:
+        with _serving(home, port, (), {}) as atc:
+            yield atc
+    finally:
+        if not os.environ.get("ATC_TEST_LEAVE"):
+            shutil.rmtree(home)
+
+
+@contextmanager
+def serving(home: Path, **environ: str) -> Iterator[Atc]:
+    """`atc run` in the directory of an application that has an atc.yml, on a port of its own."""
+    port = free_port()
+    state = ("--state", str(home / ".atc"))
+    with _serving(home, port, state, {"HTTP_PORT": str(port), "ATC_BIND": "127.0.0.1", **environ}) as atc:
+        yield atc
 
 
 @contextmanager
@@ -201,7 +257,8 @@ def again(atc: Atc) -> Iterator[Atc]:
 
 @contextmanager
 def _serving(home: Path, port: int, words: tuple[str, ...], environ: Mapping[str, str]) -> Iterator[Atc]:
-    with open(home / "log", "wb") as log:
+    said = home / ".log" if (home / "log").is_dir() else home / "log"  # Rails has a directory of that name
+    with open(said, "wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "atcgen", "run", *words],
             cwd=home,
@@ -213,7 +270,7 @@ def _serving(home: Path, port: int, words: tuple[str, ...], environ: Mapping[str
     begun = atc.log().count("agent.ready")
 
     def is_up() -> bool:
-        assert process.poll() is None, (home / "log").read_text()
+        assert process.poll() is None, said.read_text()
         try:
             atc.ask("/up")
         except OSError:

@@ -64,7 +64,7 @@ class Shape:
             "checks": [
                 {
                     "type": "http",
-                    "method": "get",
+                    "method": "GET",
                     "path": self.health,
                     "interval": "30s",
                     "timeout": "5s",
