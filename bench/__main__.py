@@ -15,8 +15,9 @@ from rich.table import Table
 
 from bench.figures import Figure
 
-NAMES = tuple(
-    "hot_path cold_start preload restart memory compile warm_under_boots edits replica routed".split()  # in this order
+NAMES = (
+    *("hot_path", "cold_start", "preload", "restart", "memory", "compile"),
+    *("warm_under_boots", "edits", "replica", "routed"),
 )
 WHEN_ASKED = ("loss", "fleet")  # take long
 
