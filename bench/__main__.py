@@ -19,7 +19,7 @@ NAMES = (
     *("hot_path", "cold_start", "preload", "restart", "memory", "compile"),
     *("warm_under_boots", "edits", "replica", "routed"),
 )
-WHEN_ASKED = ("loss", "fleet")  # take long
+WHEN_ASKED = ("loss", "fleet", "hosts")  # take long
 
 
 class Benchmark(Protocol):

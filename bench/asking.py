@@ -12,7 +12,7 @@ from hashlib import sha256
 
 import h11
 
-from bench.showcases import EDGES, World
+from bench.showcases import World
 from simulator.lifecycle import State
 from tests.simulator.fleets import ask
 
@@ -31,7 +31,7 @@ class Request:
 
     number: int
     tenant: str
-    edge: str
+    edge: str  # or the machine, where clients reach machines themselves
     method: str = "GET"
     size: int = 0
     chunked: bool = False
@@ -71,14 +71,14 @@ class Move:
 
 
 def everything(world: World) -> list[Request]:
-    """A GET of each tenant at each edge, those of a machine together."""
-    tenants = sorted(world.owners, key=lambda each: (world.owners[each], each))
-    return [Request(number, *each) for number, each in enumerate((t, e) for t in tenants for e in EDGES)]
+    """A GET of each tenant at each door, those of a machine together."""
+    tenants, made = sorted(world.owners, key=lambda each: (world.owners[each], each)), list(world.doors)
+    return [Request(number, *each) for number, each in enumerate((t, e) for t in tenants for e in made)]
 
 
 def by_lot(world: World, count: int, first: int, rng: random.Random) -> list[Request]:
     """Requests of all kinds, mostly with small bodies."""
-    tenants = sorted(world.owners)
+    tenants, doors = sorted(world.owners), list(world.doors)
     kinds: list[Callable[[], int]] = [
         lambda: 0,
         lambda: rng.randrange(1, 10_000),
@@ -90,7 +90,7 @@ def by_lot(world: World, count: int, first: int, rng: random.Random) -> list[Req
     for number in range(first, first + count):
         size = rng.choices(kinds, (45, 40, 8, 5, 2))[0]()
         chunked = bool(size) and rng.random() < 0.3
-        made.append(Request(number, rng.choice(tenants), rng.choice(EDGES), rng.choice(METHODS), size, chunked))
+        made.append(Request(number, rng.choice(tenants), rng.choice(doors), rng.choice(METHODS), size, chunked))
     return made
 
 
@@ -102,7 +102,7 @@ def send(world: World, request: Request) -> Outcome:
     headers = {"x-number": str(request.number)}
     try:
         answer = ask(
-            world.fly.edge(request.edge),
+            world.doors[request.edge],
             request.path,
             method=request.method,
             body=parts,
@@ -117,12 +117,16 @@ def send(world: World, request: Request) -> Outcome:
     return Outcome(request, began, time.monotonic(), status, said, text)
 
 
-def send_all(world: World, requests: Iterable[Request], done: Callable[[], object] = lambda: None) -> list[Outcome]:
-    """Some at a time."""
+def send_all(
+    world: World, requests: Iterable[Request], done: Callable[[], object] = lambda: None, *, sigh: float = 0
+) -> list[Outcome]:
+    """Some at a time; `sigh` is how many seconds a client waits after a failure."""
 
     def one(request: Request) -> Outcome:
         outcome = send(world, request)
         done()
+        if outcome.status != 200:
+            time.sleep(sigh)
         return outcome
 
     with ThreadPoolExecutor(CLIENTS) as pool:
@@ -140,7 +144,7 @@ class Unrest:
 
     def __init__(self, world: World, rng: random.Random, every: int = 100) -> None:
         self.moves: list[Move] = []
-        self._world, self._rng, self._every = world, rng, every
+        self.world, self._rng, self._every = world, rng, every
         self._count = threading.Semaphore(0)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._go_on, name="unrest")
@@ -164,11 +168,15 @@ class Unrest:
                 self._count.acquire()
             if self._over.is_set():
                 return
-            self._move(self._rng.choice(self._world.machines), self._rng.choice(("suspend", "stop")))
+            self.move(self._rng.choice(self.world.machines), self._rng)
 
-    def _move(self, machine: str, kind: str) -> None:
+    def move(self, machine: str, rng: random.Random) -> None:
+        """Something happens to a machine."""
+        self._sleep(machine, rng.choice(("suspend", "stop")))
+
+    def _sleep(self, machine: str, kind: str) -> None:
         """Until it sleeps, unless somebody wakes it before."""
-        fly, began = self._world.fly, time.monotonic()
+        fly, began = self.world.fly, time.monotonic()
         if fly.machine(machine).state != State.STARTED:
             return
         fly.do(lambda fleet: getattr(fleet.machine(machine), kind)("user"))

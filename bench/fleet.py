@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from bench.asking import ONCE, Move, Outcome, Request, Unrest, by_lot, everything, expected, send_all
 from bench.figures import Figure
@@ -27,7 +28,7 @@ from simulator.events import Delivery
 
 REQUESTS = int(os.environ.get("ATC_BENCH_REQUESTS", "10000"))
 SEED = int(os.environ.get("ATC_BENCH_SEED", "1"))
-_AFTERWARDS = 1.0  # seconds in which a move still explains a failure
+_AFTERWARDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Findings:
     owners: dict[str, str]
     done: list[tuple[int, str]]  # the notes of the tenants
     moves: list[Move]
+    afterwards: float = _AFTERWARDS  # seconds in which a move still explains a failure
 
     @property
     def answered(self) -> list[Outcome]:
@@ -108,9 +110,9 @@ class Findings:
     def _moves(self, outcome: Outcome) -> list[Move]:
         delivery = self.deliveries.get(outcome.request.path)
         way = {each.machine for each in delivery.hops} if delivery else set[str]()
-        way.add(self.owners[outcome.request.tenant])
+        way |= {self.owners[outcome.request.tenant], outcome.request.edge}
         found = [each for each in self.moves if each.machine in way]
-        return [each for each in found if each.began <= outcome.ended and outcome.began <= each.ended + _AFTERWARDS]
+        return [each for each in found if each.began <= outcome.ended and outcome.began <= each.ended + self.afterwards]
 
     def _right(self, outcome: Outcome) -> str:
         return self.right[outcome.request.number]
@@ -128,22 +130,23 @@ def run() -> Iterator[Figure]:
 
 def _measured(name: str, made: World) -> Iterator[Figure]:
     rng, urls = random.Random(SEED), everything(made)
-    calm = _findings(made, urls, send_all(made, urls), [])
+    calm = findings(made, urls, send_all(made, urls), [])
     what = f"{len(made.owners)} tenants on {len(made.machines)} machines, at each of two edges"
     yield Figure("fleet", f"{name}: each URL, not answered", len(calm.failed), "of them", 0, what)
     yield Figure("fleet", f"{name}: each URL, wrong tenant or machine", len(calm.wrong_places), "of them", 0)
     began, requests = time.monotonic(), by_lot(made, REQUESTS, len(urls), rng)
     with Unrest(made, rng) as unrest:
         outcomes = send_all(made, requests, unrest.request_done)
-    found = _findings(made, requests, outcomes, unrest.moves)
+    found = findings(made, requests, outcomes, unrest.moves)
     seconds = time.monotonic() - began
     moved = Counter(each.kind for each in unrest.moves)
     moves = ", ".join(f"{count} x {kind}" for kind, count in sorted(moved.items()))
     note = f"{len(requests):,} requests in {seconds:.0f} s; {moves}"
-    yield from _figures(name, found, note)
+    yield from figures(name, found, note)
 
 
-def _figures(name: str, found: Findings, note: str) -> Iterator[Figure]:
+def figures(name: str, found: Findings, note: str, bench: str = "fleet") -> Iterator[Figure]:
+    """What came of requests by lot."""
     for what, numbers in (
         ("wrong tenant or machine", found.wrong_places),
         ("carried out by another tenant", found.strays()),
@@ -153,22 +156,23 @@ def _figures(name: str, found: Findings, note: str) -> Iterator[Figure]:
         ("sent to a machine without the tenant", found.misdirected),
         ("failed without a reason", found.unexplained),
     ):
-        yield Figure("fleet", f"{name}: {what}", len(numbers), "requests", 0, note)
+        yield Figure(bench, f"{name}: {what}", len(numbers), "requests", 0, note)
         if numbers:
             print(f"{name}, {what}: {numbers[:20]}", file=sys.stderr)
         note = ""
-    yield Figure("fleet", f"{name}: failed", len(found.failed), "requests", note=found.kinds())
+    yield Figure(bench, f"{name}: failed", len(found.failed), "requests", note=found.kinds())
     large = [each for each in found.failed if each.request.size > 1_000_000 or each.request.chunked]
     sent = [each for each in found.outcomes if each.request.size > 1_000_000 or each.request.chunked]
-    of_them = f"of {len(sent)} that cannot be replayed"
-    yield Figure("fleet", f"{name}: failed, large or chunked", len(large), "requests", note=of_them)
+    of_them = f"of {len(sent)} of more than a megabyte, or chunked"
+    yield Figure(bench, f"{name}: failed, large or chunked", len(large), "requests", note=of_them)
     twice = found.twice(once=False)
-    yield Figure("fleet", f"{name}: other methods carried out twice", len(twice), "requests", note="allowed")
+    yield Figure(bench, f"{name}: other methods carried out twice", len(twice), "requests", note="allowed")
     unheard = found.unheard()
-    yield Figure("fleet", f"{name}: failed, and yet carried out", len(unheard), "requests", note="cut off meanwhile")
+    yield Figure(bench, f"{name}: failed, and yet carried out", len(unheard), "requests", note="cut off meanwhile")
 
 
-def _findings(made: World, requests: list[Request], outcomes: list[Outcome], moves: list[Move]) -> Findings:
+def findings(made: World, requests: list[Request], outcomes: list[Outcome], moves: list[Move], **more: Any) -> Findings:
+    """All that is known of some requests."""
     right = {each.number: expected(made, each) for each in requests}
     deliveries = {each.target: each for each in made.fly.deliveries}
-    return Findings(outcomes, right, deliveries, made.owners, made.notes(), moves)
+    return Findings(outcomes, right, deliveries, made.owners, made.notes(), moves, **more)

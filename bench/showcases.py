@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from bench.running import APPS, scratch
 from simulator.description import AppSpec, EdgeSpec, FleetSpec
+from simulator.edge import Edge
 from simulator.running import Running, running
 from simulator.unknowns import Tempo, Unknowns
 from tests.fleet.machines import atc, replace_start
 from tests.showcases import of_december, tenant_ids
-from tests.simulator.fleets import PORT
+from tests.simulator.fleets import PORT, Door
 
 EDGES = ("iad", "ams")
 REPLAYS: dict[str, Any] = {"no cache": {"timeout": "20s", "fallback": True}, "cache": "1m"}
@@ -29,6 +30,7 @@ class World:
 
     fly: Running
     owners: dict[str, str]  # tenant: machine
+    doors: Mapping[str, Edge | Door]  # where clients arrive
 
     @property
     def machines(self) -> list[str]:
@@ -43,13 +45,13 @@ class World:
         return [(int(number), tenant) for number, tenant in lines]
 
 
-def document(users: dict[str, Any], address: str, replay: Any) -> str:
+def document(users: dict[str, Any], fleet: dict[str, Any], **server: Any) -> str:
     """An atc.yml whose application says what it got."""
     env = {"OWNER": "${tenant.id}", "MACHINE": "${ENV:FLY_MACHINE_ID}", "NOTES": "${tenant.dir}/notes"}
     return json.dumps(
         {
-            "server": {"http_port": PORT, "hold": "30s"},
-            "fleet": {"secret": "everybody's", "address": address, "replay": replay},
+            "server": {"http_port": PORT, "hold": "30s", **server},
+            "fleet": {"secret": "everybody's", **fleet},
             "app": {
                 "root": str(APPS),
                 "start": f"{sys.executable} -I -S echo.py",
@@ -62,17 +64,22 @@ def document(users: dict[str, Any], address: str, replay: Any) -> str:
     )
 
 
+def names_of_machines(users: dict[str, Any]) -> dict[str, str]:
+    """One for each region of the users."""
+    regions = sorted({each["region"] for each in users.values()})
+    return {region: f"{number:014x}" for number, region in enumerate(regions, 0xAA000000000001)}
+
+
 @contextmanager
 def world(replay: Any, seed: int) -> Iterator[World]:
     """The fleet, everybody asleep; one machine in each region, all with the same atc.yml."""
     users = of_december()
-    regions = sorted({each["region"] for each in users.values()})
-    machines = {region: f"{number:014x}" for number, region in enumerate(regions, 0xAA000000000001)}
+    machines = names_of_machines(users)
     with scratch() as home:
         file = home / "atc.yml"
         spec = FleetSpec(
             apps=(AppSpec(name="shows"),),
-            machines=tuple(replace_start(atc(machines[each], each, file)) for each in regions),
+            machines=tuple(replace_start(atc(machines[each], each, file)) for each in machines),
             edges=tuple(EdgeSpec(region=each) for each in EDGES),
             default_app="shows",
             unknowns=Unknowns(),
@@ -80,6 +87,7 @@ def world(replay: Any, seed: int) -> Iterator[World]:
             seed=seed,
         )
         with running(spec) as fly:
-            file.write_text(document(users, fly.edge(EDGES[0]).url, replay), encoding="utf-8")
+            said = {"address": fly.edge(EDGES[0]).url, "replay": replay}
+            file.write_text(document(users, said), encoding="utf-8")
             owners = {each: machines[users[each.partition("/")[0]]["region"]] for each in tenant_ids(users)}
-            yield World(fly, owners)
+            yield World(fly, owners, {each: fly.edge(each) for each in EDGES})

@@ -25,6 +25,7 @@ log = logging.getLogger("atc.agent")
 PATIENCE = 5.0  # seconds that whoever waits for the store waits
 _LONGEST = 30.0  # seconds after which a question to the store is given up
 _NEVER = 3600.0
+_BETWEEN_REPORTS = 60.0  # seconds after which it is looked whether the last one is old
 
 
 class Converger:
@@ -86,8 +87,18 @@ class Converger:
                 await self.converged(_LONGEST)
                 self._tell(lambda reporter: reporter.repeat())
             self._looked.clear()
+            await self._wait_until_due()
+
+    async def _wait_until_due(self) -> None:
+        """For `fleet.poll`, or until somebody asked; meanwhile this machine says again and again that it is there."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + (self.shared.poll or _NEVER)
+        while (left := due - loop.time()) > 0:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._looked.wait(), self.shared.poll or _NEVER)
+                await asyncio.wait_for(self._looked.wait(), min(left, _BETWEEN_REPORTS))
+                return
+            if self.shared.is_followed:
+                self._tell(lambda reporter: reporter.repeat())
 
     def told(self, request: Request) -> Answer:
         """Somebody says that there is a new edition. Who knows the secret is believed, and then the store is asked."""

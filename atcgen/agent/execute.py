@@ -24,7 +24,7 @@ from atcgen.system.directories import make_tenant_directories
 from atcgen.system.logs import size_of, tail_since, tenant_log
 from atcgen.system.probe import wait_until_ready
 from atcgen.system.processes import joined, treat_as_others
-from atcgen.system.release import Releases, is_prepared, mark_pending
+from atcgen.system.release import Releases, is_up_to_date, mark_pending
 from atcgen.system.supervisor import Supervisor
 
 log = logging.getLogger("atc.agent")
@@ -68,7 +68,7 @@ async def prepare(keeper: Keeper, machine: Machine) -> life.Event | None:
         if not plan.prepare:
             return life.Prepared(machine.clock())
         stamp = await machine.releases.stamp(plan)
-        if is_prepared(plan, stamp):
+        if await is_up_to_date(plan, stamp):
             return life.Prepared(machine.clock())
         async with _turn(machine, keeper, PREPARE_SLOT):
             if is_over(keeper.tenant):

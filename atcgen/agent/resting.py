@@ -46,8 +46,7 @@ class Visitors:
 
     def look(self, plan: Plan, at: float) -> tuple[int, bool]:
         """How many are open, and is one of them for long?"""
-        ports = frozenset(int(each.rpartition(":")[2]) for each in plan.server.listen)
-        self._since = {each: self._since.get(each, at) for each in Connections().visitors(ports)}
+        self._since = {each: self._since.get(each, at) for each in Connections().visitors(plan.server.listen)}
         return len(self._since), any(at - since >= LONG for since in self._since.values())
 
 

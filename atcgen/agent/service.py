@@ -25,7 +25,7 @@ from atcgen.agent.zygotes import Zygotes
 from atcgen.compiler.names import REPLICA
 from atcgen.compiler.plan import Plan, TenantPlan
 from atcgen.system.probe import listens, status_of
-from atcgen.system.release import Releases, is_prepared
+from atcgen.system.release import Releases, is_up_to_date
 from atcgen.system.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ class Service:
                 self.feed(keeper, life.RestartRefused(self.clock(), problem))
                 return
         plan = keeper.plan
-        hold = bool(plan.prepare) and not is_prepared(plan, await self.machine.releases.stamp(plan))
+        hold = bool(plan.prepare) and not await is_up_to_date(plan, await self.machine.releases.stamp(plan))
         keeper.tally = keeper.tally.restarted()
         self.feed(keeper, life.RestartAsked(self.clock(), hold=hold))
 

@@ -48,6 +48,14 @@ def _row(report: Report, wanted: int, now: float) -> Iterator[str]:
     yield str(wanted or "-")
     yield f"{report.runs or '-'}{', edited here' if report.edited else ''}"
     yield ago(report.since).removesuffix(" ago")
-    yield "asleep" if not report.awake else "silent" if report.is_silent(now) else "awake"
+    yield _state(report, now)
     yield ago(report.at)
     yield f"{report.refused} refused: {report.why.splitlines()[0]}" if report.refused and report.why else ""
+
+
+def _state(report: Report, now: float) -> str:
+    if not report.awake:
+        return "asleep"
+    if not report.is_silent(now):
+        return "awake"
+    return f"silent since {time.strftime('%Y-%m-%d %H:%M', time.localtime(report.at))}"

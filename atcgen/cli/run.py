@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from atcgen.cli.control import NOT_COPIED
-from atcgen.cli.following import newest
+from atcgen.cli.following import chosen
 from atcgen.cli.source import compile_file, file_options, find_file, state_directory
 from atcgen.compiler import Compiled
 from atcgen.compiler.plan import Plan
@@ -20,7 +20,7 @@ from atcgen.errors import AtcError, Unavailable
 from atcgen.replica.site import vault
 from atcgen.system import nginx
 from atcgen.system.directories import make_state_directories
-from atcgen.system.generations import activate, prune, store
+from atcgen.system.generations import activate, prune, remember_source, store
 from atcgen.system.hooks import Surroundings, inherited, run_hooks
 from atcgen.system.listen import held_addresses
 from atcgen.system.supervisor import Supervisor
@@ -40,10 +40,11 @@ def command(
     found = _file(file, words)
     _refuse_a_second(state_directory(found, state))
 
-    def compiling(text: str | None = None) -> Compiled:
+    def compiling(text: str) -> Compiled:
         return compile_file(found, state, region, instance, words, serving=True, text=text)
 
-    compiled = newest(found, compiling(), compiling)
+    what = chosen(found, state_directory(found, state), compiling)
+    compiled = what.compiled
     for warning in compiled.warnings:
         click.echo(str(warning), err=True)
     plan = compiled.plan
@@ -56,6 +57,7 @@ def command(
         make_state_directories(plan)
         _run_start_hooks(plan)
         generation = store(home, compiled.files, plan.owners())
+        remember_source(home, generation, what.text)
         nginx.test(generation.path / "nginx/nginx.conf", plan.server, Path(plan.paths.logs, "nginx.error.log"))
     activate(home, generation)
     prune(home)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from atcgen.cli.source import compile_file, file_options, find_file
-from atcgen.system.generations import store
+from atcgen.cli.source import compile_file, file_options, find_file, read_text
+from atcgen.system.generations import remember_source, store
 
 
 @click.command("store", hidden=True)
@@ -26,6 +26,10 @@ def command(
     words: tuple[str, ...],
 ) -> None:
     """Compile atc.yml and store the generation; print its name. It is not active yet."""
-    text = sys.stdin.buffer.read().decode(errors="surrogateescape") if given else None
-    compiled = compile_file(find_file(file), state, region, instance, words, called, serving=True, text=text)
-    click.echo(store(Path(compiled.plan.paths.state), compiled.files, compiled.plan.owners()).digest)
+    found = find_file(file)
+    text = sys.stdin.buffer.read().decode(errors="surrogateescape") if given else read_text(found)
+    compiled = compile_file(found, state, region, instance, words, called, serving=True, text=text)
+    home = Path(compiled.plan.paths.state)
+    generation = store(home, compiled.files, compiled.plan.owners())
+    remember_source(home, generation, text)
+    click.echo(generation.digest)

@@ -26,10 +26,20 @@ def shared_secret(config: Config, host: Host) -> str:
     return interpolate.expand(config.fleet.secret or "", {}, host.environ)
 
 
+def app_of(fleet: Fleet, host: Host) -> str:
+    """The app of Fly.io; '' where nothing says it."""
+    return fleet.app or host.environ.get("FLY_APP_NAME", "")
+
+
+def public_address(fleet: Fleet, host: Host) -> str:
+    """Where everybody reaches the app; '' where nothing says it."""
+    app = app_of(fleet, host)
+    return fleet.address or (f"https://{app}.fly.dev" if app else "")
+
+
 def fleet_plan(config: Config, document: Document, host: Host, uncached: Collection[str]) -> FleetPlan:
     """How requests reach other machines. `uncached`: users of whom not all tenants are on one machine."""
     fleet, secret = config.fleet, shared_secret(config, host)
-    app = fleet.app or host.environ.get("FLY_APP_NAME", "")
     said: dict[str, str] = {}
     if fleet.replay.timeout:
         said["timeout"] = f"{round(fleet.replay.timeout * 1000)}ms"
@@ -38,8 +48,8 @@ def fleet_plan(config: Config, document: Document, host: Host, uncached: Collect
     given = host.environ.get("FLY_RESOLVER", "")
     return FleetPlan(
         target=fleet.target,
-        app=app,
-        address=fleet.address or (f"https://{app}.fly.dev" if app else ""),
+        app=app_of(fleet, host),
+        address=public_address(fleet, host),
         resolvers=(given or _FLY_RESOLVER,) if fleet.target == "fly" else host.resolvers,
         private_port=config.server.http_port,
         token=hmac.new(secret.encode(), b"hop", hashlib.sha256).hexdigest() if secret else "",

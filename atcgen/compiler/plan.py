@@ -143,6 +143,16 @@ class BuildPlan:
 
 
 @dataclass(frozen=True)
+class MigrationsPlan:
+    """Where migrations are, and where the first database lists those that ran."""
+
+    files: str  # a pattern below the root
+    name: str  # a regular expression with a group
+    table: str
+    column: str
+
+
+@dataclass(frozen=True)
 class BackupPlan:
     """How the databases of one tenant are copied."""
 
@@ -221,6 +231,7 @@ class TenantPlan:
     start: tuple[str, ...]  # words; SOCKET_MARK stands for the socket, ROOT_MARK for its version of the release
     preload: PreloadPlan | None  # None: every process is started for itself
     prepare: tuple[str, ...]
+    migrations: MigrationsPlan | None  # None: nobody knows without `prepare` whether there is something to do
     build: str  # '' or the program of the build that it waits for
     hooks: tuple[HookPlan, ...]
     release: str
@@ -429,6 +440,7 @@ def load(text: str) -> Plan:
             "backup": each["backup"] and BackupPlan(**each["backup"]),
             "hooks": _hooks(each["hooks"]),
             "preload": _preload(each["preload"]),
+            "migrations": each["migrations"] and MigrationsPlan(**each["migrations"]),
             "private": each["private"] and _private(each["private"]),
         }
         return TenantPlan(**(each | lists | parts))

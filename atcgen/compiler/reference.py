@@ -28,6 +28,7 @@ _SECTIONS: Mapping[str, tuple[type[BaseModel], str]] = {
     "server": (schema.Server, "`server`"),
     "app": (schema.App, "`app`, `users.*.app`, `users.*.tenants.*.app`, `routes[].app`"),
     "static": (schema.StaticDirectory, "`static` of every `app`, by path; the directory alone is short for `dir`"),
+    "migrations": (schema.Migrations, "`migrations` of every `app`"),
     "idle": (schema.MachineWide, "`idle`; a duration alone is short for `tenant`"),
     "machine": (schema.MachineIdle, "`idle.machine`; a duration alone is short for `after`"),
     "idle of tenants": (schema.Idle, "`users.*.idle`, `users.*.tenants.*.idle`, `routes[].idle`"),

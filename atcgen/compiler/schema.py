@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from atcgen.compiler.fleet_schema import Fleet, Machine
 from atcgen.compiler.hooks_schema import Hooks
@@ -23,6 +23,7 @@ from atcgen.compiler.values import (
     Host,
     Listener,
     MachineWord,
+    Naming,
     Network,
     PrivatePath,
     Segment,
@@ -135,6 +136,25 @@ class StaticDirectory(Section):
 Static = Annotated[dict[UrlPath, Annotated[StaticDirectory, Short("dir")]], Short("")]
 
 
+class Migrations(Section):
+    """How to see, without the framework, that a database has every migration of a release."""
+
+    files: Text = Field("", description="A pattern of their files below `app.root`, such as `db/migrate/*.rb`.")
+    name: Naming = Field(
+        "([^/]+)$",
+        description="A regular expression whose group is the name of a migration, in the path of its file; the "
+        "file's name when missing.",
+    )
+    table: Text = Field("", description="The table of `${database}` that lists those that ran.")
+    column: Text = Field("", description="The column of it with their names.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Migrations:
+        if len({bool(each) for each in (self.files, self.table, self.column)}) > 1:
+            raise ValueError("must have `files`, `table` and `column`, or none of them")
+        return self
+
+
 class App(Section):
     """The application and how it is run; every key can be overridden per user and per tenant."""
 
@@ -154,6 +174,11 @@ class App(Section):
         "",
         description="A command that runs once per release, before any tenant of `root` prepares or starts: assets, "
         "generated code, `npm ci`.",
+    )
+    migrations: Annotated[Migrations, Short()] = Field(
+        default_factory=Migrations,
+        description="Where migrations are, and where the database lists them: a release that brings none which a "
+        "tenant has not needs no `prepare`.",
     )
     release: Text = Field(
         "", description="What names the release, such as `${ENV:GIT_SHA}`; when missing, the files below `root` do."

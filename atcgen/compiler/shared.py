@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from atcgen.compiler import interpolate
+from atcgen.compiler.fleet import public_address, shared_secret
 from atcgen.compiler.plan import Host, SharedPlan
 from atcgen.compiler.schema import Config
 from atcgen.compiler.source import parse
@@ -32,15 +33,13 @@ def shared_plan(config: Config, host: Host) -> SharedPlan:
     """In the store that `fleet.config` names, and else beside the copies of databases."""
     fleet = config.fleet
     store = store_plan(config.storage.model_copy(update={"replica": fleet.config or config.storage.replica}), host)
-    app = fleet.app or host.environ.get("FLY_APP_NAME", "")
-    address = fleet.address or (f"https://{app}.fly.dev" if app else "")
     return SharedPlan(
         url=store.url,
         endpoint=store.endpoint,
         region=store.region,
-        secret=interpolate.expand(fleet.secret or "", {}, host.environ),
+        secret=shared_secret(config, host),
         poll=fleet.poll,
-        address=address if fleet.target == "fly" else "",
+        address=public_address(fleet, host) if fleet.target == "fly" else "",
         hosts=tuple((name, each.url) for name, each in sorted(fleet.hosts.items())) if fleet.target == "proxy" else (),
         variables=tuple(filter(None, map(interpolate.environment_name, interpolate.names(fleet.secret or "")))),
     )

@@ -13,7 +13,7 @@ from atcgen.compiler import interpolate
 from atcgen.compiler.commands import command_words, hook_plans
 from atcgen.compiler.names import application_path, socket_directory
 from atcgen.compiler.paths import absolute
-from atcgen.compiler.plan import Host, Paths, PrivatePlan, StaticPlan, StorePlan, TenantPlan
+from atcgen.compiler.plan import Host, MigrationsPlan, Paths, PrivatePlan, StaticPlan, StorePlan, TenantPlan
 from atcgen.compiler.preload import preload_plan
 from atcgen.compiler.private import private_plan, sendfile_mapping, sent_files
 from atcgen.compiler.schema import App, Backup, Config, Idle, StaticDirectory
@@ -95,6 +95,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
         start=command_words(start, own, host),
         preload=preload_plan(app, start, values, root, config, host, paths, private),
         prepare=command_words(prepare, own, host),
+        migrations=MigrationsPlan(**dict(app.migrations)) if app.migrations.files else None,
         build="",
         hooks=hook_plans(config.hooks.tenant, values, host),
         release=interpolate.expand(app.release, values, host.environ),

@@ -131,6 +131,16 @@ def _path_pattern(value: Any) -> Any:
     return value
 
 
+def _naming(value: str) -> str:
+    try:
+        groups = re.compile(value).groups
+    except re.error as problem:
+        raise ValueError(f"must be a regular expression: {problem}") from None
+    if groups != 1:
+        raise ValueError("must be a regular expression with one group")
+    return value
+
+
 def _env_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise ValueError("must be letters, digits and '_', as the name of an environment variable")
@@ -184,6 +194,7 @@ Address = Annotated[str, BeforeValidator(_address), WithJsonSchema({"type": "str
 Listener = Annotated[str, BeforeValidator(_listener), WithJsonSchema({"type": "string"})]
 Url = Annotated[str, BeforeValidator(_url), WithJsonSchema({"type": "string", "format": "uri"})]
 PathPattern = Annotated[str, BeforeValidator(_path_pattern), WithJsonSchema({"type": "string"})]
+Naming = Annotated[str, AfterValidator(_naming), WithJsonSchema({"type": "string", "format": "regex"})]
 EnvName = Annotated[str, AfterValidator(_env_name)]
 UrlSuffix = Annotated[str, AfterValidator(_url_suffix), WithJsonSchema({"type": "string", "pattern": "^/"})]
 DatabaseFile = Annotated[str, AfterValidator(_below), BeforeValidator(_text), WithJsonSchema({"type": "string"})]

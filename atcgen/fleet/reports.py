@@ -12,7 +12,7 @@ from atcgen.system.store import Store
 
 FOLDER = "fleet/machines"
 _KIND = "report"
-REPEATED = 3600.0  # seconds after which a machine that is awake says so again
+REPEATED = 300.0  # seconds after which a machine that is awake says so again
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from atcgen.compiler.schema import Server
-from atcgen.init.building import build_command
+from atcgen.init.building import build_in_image, build_of
 from atcgen.init.ignored import DATA
 from atcgen.platforms.platform import Tree
 
@@ -128,7 +128,7 @@ def _block(file: str, folder: str, user: str) -> str:
 def _fresh(tree: Tree, platform: str, file: str) -> str:
     kind = _KINDS.get(platform, "")
     if kind == "ruby":
-        build = build_command(tree, platform, file)
+        build = build_in_image(build_of(tree, platform), file)
         ruby = re.match(r"(?:ruby-)?(\d+\.\d+)", tree.text(".ruby-version").strip())
         head = _RUBY.format(build=f"RUN {build}\n" if build else "", version=ruby[1] if ruby else "3")
     elif kind == "python":

@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
-from atcgen.init.building import build_command, is_built
+from atcgen.compiler.names import ROOT
+from atcgen.init.building import build_in_image, build_of, may_build
 from atcgen.init.docker import with_atc
-from atcgen.init.ignored import with_ignored
+from atcgen.init.ignored import DATA, with_ignored
 from atcgen.init.survey import PLACES, Survey
 from atcgen.init.written import Wanted, with_users, written
 from atcgen.platforms.platform import Tree
@@ -52,21 +53,23 @@ def propose(tree: Tree, found: Survey, wanted: Wanted, *, replaces: bool = False
     """The files for an application. An atc.yml that is there stays, unless `replaces`; users may be added to it."""
     file = next((each for each in PLACES if tree.text(each)), FRESH)
     before = tree.text(file) or None
+    image = tree.text("Dockerfile")
+    build = "" if {"build"} & {*found.platform.app, *found.detected.app} else build_of(tree, found.platform.name)
+    fresh = written(found, wanted, is_inside="/" in file, build=build if may_build(image) else "")
     says: list[str] = []
+    if build and image and build_in_image(build, file).split()[2] not in image:
+        says.append(f"for an image, it has to be built so: {build_in_image(build, file)}")
     if before is None or replaces:
-        text = written(found, wanted, is_inside="/" in file)
+        text = fresh
     else:
         text = with_users(before, wanted) if wanted.tenants else before
-        if found.is_told and text == before != written(found, wanted, is_inside="/" in file):
+        if text != before and tree.names(f"{DATA}/{ROOT}"):
+            says.append(f"what the tenant at / has stays in {DATA}/{ROOT}; as {DATA}/USER.PATH it is another tenant's")
+        if found.is_told and text == before != fresh:
             says.append(f"{file} is there already and stays as it is; --replace writes it anew")
     docker, said = with_atc(tree, found.platform.name, file)
     if said:
         says.append(said)
-    build = build_command(tree, found.platform.name, file)
-    if build and not is_built(tree, found.platform.name):
-        says.append(f"once per release, before it is served: {build}")
-    if build and tree.text("Dockerfile") and build.split()[2] not in docker:
-        says.append(f"in Dockerfile, assets have to be compiled with {build.split()[2]}")
     all_of_them = {file: text, "Dockerfile": docker, **with_ignored(tree, file)}
     changes = []
     for path, after in all_of_them.items():

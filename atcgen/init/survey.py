@@ -33,7 +33,7 @@ class Survey:
 
     platform: Platform
     detected: Detected
-    also: tuple[str, ...]  # titles of other platforms that know it
+    also: tuple[str, ...]  # titles of other platforms that know it as well
     databases: tuple[str, ...]  # files that hold its data so far
     is_told: bool = False  # the owner says what it is
     strips: bool = False  # `app.prefix: strip`
@@ -60,7 +60,8 @@ def survey(tree: Tree, platform: str = "", start: str = "") -> Survey:
             "nothing here says how this application is started",
             hint="say it: atc init --start 'bin/serve --socket ${socket}'",
         )
-    also = tuple(each.title for each, _ in found if each is not chosen and each.name != _NONE)
+    # A lighter one, such as Node below Prisma, is part of what is meant.
+    also = tuple(each.title for each, other in found if each is not chosen and other.weight == said.weight)
     databases = said.databases or tuple(dict.fromkeys(each for kind in _DATABASES for each in tree.names(kind)))
     strips = {**chosen.app, **said.app, **said_before}.get("prefix") == "strip"
     return Survey(chosen, said, also, databases, is_told, strips)

@@ -11,9 +11,25 @@ from atcgen.platforms.platform import Detected, Platform, Tree
 _SOLID = {"solid_cache": "cache", "solid_queue": "queue", "solid_cable": "cable"}
 _PRIMARY = "db.sqlite3"
 
+# Only an application with an asset pipeline knows the task. Stylesheets are compiled once for all tenants, and name
+# their images by whole paths, which therefore are where nginx serves them to all alike.
+_BUILD = (
+    "! grep -qE '^    (propshaft|sprockets-rails) ' Gemfile.lock || "
+    "RAILS_RELATIVE_URL_ROOT=${app.path} SECRET_KEY_BASE=unused bin/rails assets:precompile"
+)
+
 APP = {
+    "build": _BUILD,
     "prepare": "bin/rails db:prepare",
+    "migrations": {
+        "files": "db/migrate/*.rb",
+        "name": "/([0-9]+)_[^/]*$",
+        "table": "schema_migrations",
+        "column": "version",
+    },
     "start": "bundle exec puma -C config/puma.rb -b unix://${socket} ${shims}/rails/prefix.ru",
+    "private": ["storage", "tmp", "log"],
+    "files": ["storage"],
     "env": {
         "RAILS_ENV": "production",
         "RAILS_RELATIVE_URL_ROOT": "${tenant.path}",
@@ -25,7 +41,6 @@ APP = {
         "RAILS_SERVE_STATIC_FILES": "1",  # icons and pages of public/; its assets are nginx's
         "WEB_CONCURRENCY": "0",  # one process: a tenant is small, and Action Cable's async adapter knows no other
     },
-    # Stylesheets are compiled once and name their images by whole paths, so `shared`: `${app.path}/assets`.
     "static": {"assets": {"dir": "public/assets", "immutable": True, "shared": True}},
     "websocket": "cable",
 }

@@ -32,6 +32,7 @@ from atcgen.replica.restoring import Moment, restore_all, restore_moment
 from atcgen.replica.site import Site
 from atcgen.system.litestream import NotReplicated
 from atcgen.system.processes import runs
+from atcgen.system.release import forget_prepared
 from atcgen.system.sqlite import set_aside
 
 log = logging.getLogger("atc.agent")
@@ -178,6 +179,7 @@ class Custodian:
         if verdict in (Verdict.RESTORE, Verdict.REPLACE) or has_only_files:
             async with self.files.fetched(fetching.current(lease), self.progress) as place:
                 if lease.path:
+                    forget_prepared(self.plan)
                     await restore_all(self.site, self.plan, lease, self.progress)
                 place(aside)
         await self.copies.checkpoint()
@@ -377,6 +379,7 @@ class Custodian:
         with tempfile.TemporaryDirectory(prefix=".rewind-", dir=directory) as scratch:
             made = await restore_moment(self.site, self.plan, moment, Path(scratch), self.progress)
             aside = set_aside(databases_here(self.plan).values(), directory, datetime.now(UTC))
+            forget_prepared(self.plan)
             for each in made:
                 each.rename(directory / each.relative_to(scratch))
         log.warning("custody.rewound tenant=%s to=%s directory=%s", self.plan.id, moment, aside)

@@ -57,7 +57,9 @@ class ApplicationTree:
         if "**" in pattern:
             wanted = _expression(pattern)
             return tuple(each for each in self._all if wanted.fullmatch(each))
-        found = self.directory.glob(pattern)
+        if not pattern or pattern.startswith("/") or ".." in pattern.split("/"):
+            return ()
+        found = self.directory.glob(pattern.replace("[", "[[]"))  # brackets are part of a name, as in `[id].js`
         return tuple(sorted(each.relative_to(self.directory).as_posix() for each in found))
 
     @cached_property

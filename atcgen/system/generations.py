@@ -93,6 +93,30 @@ def prune(state: Path) -> None:
     for path in old[KEPT:]:
         if keep is None or path.name != keep.digest:
             shutil.rmtree(path, ignore_errors=True)
+    for path in (state / "sources").glob("[0-9a-f]*"):
+        if not (state / "generations" / path.name).is_dir():
+            path.unlink(missing_ok=True)
+
+
+def remember_source(state: Path, generation: Generation, text: str) -> None:
+    """Note the atc.yml from which a generation was made, for a start at which the file has errors."""
+    home = state / "sources"
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, fresh = tempfile.mkstemp(prefix=".new-", dir=home)
+    with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
+        stream.write(text)
+    Path(fresh).replace(home / generation.digest)
+
+
+def last_source(state: Path) -> str | None:
+    """The atc.yml of the active generation: what ran last. None when nothing did."""
+    generation = active(state)
+    if generation is None:
+        return None
+    try:
+        return (state / "sources" / generation.digest).read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None
 
 
 def read_files(generation: Generation) -> Files:

@@ -1,6 +1,6 @@
 """SQLite files as files: put the log back into them, compare them, move them out of the way.
 
-Everything here is for a database that nobody else has open; Litestream counts as somebody.
+Everything that writes is for a database that nobody else has open; Litestream counts as somebody.
 """
 
 from __future__ import annotations
@@ -57,6 +57,17 @@ def problem_of(path: Path, *, thorough: bool = False) -> str:
     except sqlite3.Error as problem:
         return str(problem)
     return "" if said == "ok" else str(said)
+
+
+def values(path: Path, table: str, column: str) -> set[str]:
+    """What a column holds, as text, in a database that others may have open; nothing where there is no such column."""
+    where = f"file:{quote(os.path.abspath(path))}?mode=ro"
+    quoted = (f'"{each.replace(chr(34), chr(34) * 2)}"' for each in (column, table))
+    try:
+        with closing(sqlite3.connect(where, uri=True, timeout=_SECONDS_TO_WAIT)) as database:
+            return {str(row[0]) for row in database.execute("SELECT {} FROM {}".format(*quoted))}
+    except sqlite3.Error:
+        return set()
 
 
 def adopt(source: Path, target: Path) -> None:

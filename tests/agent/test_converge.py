@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from atcgen.agent import reporting
+from atcgen.agent import converge, reporting
 from atcgen.agent.apply import Applier
 from atcgen.agent.converge import Converger
 from atcgen.agent.service import Service
@@ -213,5 +213,28 @@ def test_who_follows_no_store_does_nothing(applier: Recording) -> None:
         assert converger.status() is None
         converger.time_has_passed()
         await converger.asleep()
+
+    asyncio.run(work())
+
+
+def test_a_machine_that_is_awake_says_so_again_and_again(applier: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that asks for nothing by itself: who was killed is known by its silence."""
+    monkeypatch.setattr(converge, "_BETWEEN_REPORTS", 0.02)
+    monkeypatch.setattr(reporting, "REPEATED", 0.1)
+    monkeypatch.setattr(reporting, "_BETWEEN", 0.0)
+
+    async def work() -> None:
+        converger, history = Converger(applier, {}), history_of(applier)
+        asking = asyncio.ensure_future(converger.keep_asking())
+
+        async def said() -> float:
+            return max((each.at for each in await read_all(history.store, SECRET)), default=0.0)
+
+        seen = set[float]()
+        async with asyncio.timeout(30):
+            while len(seen - {0.0}) < 3:
+                seen.add(await said())
+                await asyncio.sleep(0.02)
+        asking.cancel()
 
     asyncio.run(work())

@@ -45,6 +45,24 @@ def test_what_cannot_be_replayed_waits_for_a_machine_that_is_stopping(fleet: Sho
     assert answer.body.decode() == digest(body), answer
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_can_be_replayed_waits_for_it_as_well(fleet: Shows, method: str) -> None:
+    """It came back, since the machine refused to start, and then goes the other way, once."""
+    notes = fleet.fly.machine("aa000000000002").volume
+    assert notes
+    notes /= "tenants/boston.2025.april/notes"
+    assert said(fleet.ask("iad", "/boston/2025/april/")) == "boston/2025/april"
+    before = notes.read_text() if notes.exists() else ""
+    fleet.fly.do(lambda fly: fly.machine("aa000000000002").stop("user"))
+    body = b"x" * 1000 if method == "POST" else b""
+    answer = fleet.ask("iad", "/boston/2025/april/", method=method, body=body, timeout=60)
+    assert answer.status == 200, answer
+    assert [each.error for each in fleet.fly.deliveries if each.target == "/boston/2025/april/"][-1] == ""
+    assert "PM08" in fleet.fly.codes()
+    if method == "POST":
+        assert notes.read_text().removeprefix(before).count("\n") == 1
+
+
 @pytest.mark.parametrize("name", ["aa000000000001", "aa000000000003"])
 @pytest.mark.parametrize("header", ["fly-force-instance-id", "fly-prefer-instance-id"])
 def test_a_steered_request_is_replayed_all_the_same(fleet: Shows, header: str, name: str) -> None:

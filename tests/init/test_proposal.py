@@ -94,6 +94,14 @@ def test_one_tenant_becomes_many() -> None:
     assert applied(PROCFILE, MANY)["config/atc.yml"].count("tenants") == after["config/atc.yml"].count("tenants")
 
 
+def test_the_data_of_the_one_tenant_is_not_forgotten() -> None:
+    """Where there is any, it is said where it stays."""
+    before = applied(PROCFILE)
+
+    assert not any("stays in" in each for each in proposed(before, MANY).says)
+    assert any("stays in data/_root" in each for each in proposed(before | {"data/_root/x.sqlite3": ""}, MANY).says)
+
+
 def test_nobody_knows_how_it_is_started() -> None:
     """Then the owner is asked, and may say so."""
     with pytest.raises(Unavailable) as refused:
@@ -185,3 +193,36 @@ def test_a_change_is_shown() -> None:
     assert str(changes["Dockerfile"]).startswith("~ Dockerfile: ")
     assert "--- a/Dockerfile\n+++ b/Dockerfile\n" in changes["Dockerfile"].diff()
     assert "--- /dev/null\n+++ b/config/atc.yml\n" in changes["config/atc.yml"].diff()
+
+
+RAILS_NEW = {
+    "Gemfile.lock": "    rails (7.2.2)\n",
+    "bin/rails": "#!ruby\n",
+    "config.ru": "run Rails.application\n",
+    "config/cable.yml": "production: {adapter: async}\n",
+    "app/assets/a.css": "",
+    ".ruby-version": "ruby-3.3.1\n",
+}
+
+
+def test_what_is_built_once_is_built_by_atc_and_in_the_image() -> None:
+    """With the path at which all tenants find it."""
+    files = applied(RAILS_NEW)
+    host = machine(base="/srv/app/config", state="/srv/app/config/.atc")
+    (build,) = compiled(files["config/atc.yml"], host).plan.builds
+
+    assert complaints(files["config/atc.yml"], host) == ()
+    assert build.run[-1] == "/_atc/static/_2e_2e"
+    image = files["Dockerfile"]
+    assert "SECRET_KEY_BASE=unused RAILS_RELATIVE_URL_ROOT=/_atc/static/_2e_2e bin/rails assets:precompile\n" in image
+    assert files["Dockerfile"].startswith("FROM ruby:3.3-slim\n")
+    assert proposed(files).says == ()
+
+
+def test_an_image_that_may_not_write_its_files_builds_them_before() -> None:
+    """It runs as somebody else; so atc.yml says nothing, and the owner is told how."""
+    proposal = proposed(RAILS_NEW | {"Dockerfile": RAILS})
+    (change,) = (each for each in proposal.changes if each.path == "config/atc.yml")
+
+    assert "build" not in yaml.safe_load(change.after)["app"]
+    assert any("RAILS_RELATIVE_URL_ROOT=/_atc/static/_2e_2e" in each for each in proposal.says)

@@ -15,6 +15,7 @@ FILES = {
     "db/migrate/1_a.rb": "",
     "db/migrate/2_b.rb": "",
     "app/views/a/b.erb": "",
+    "app/[id].js": "",
 }
 
 
@@ -32,7 +33,8 @@ def test_names_and_texts(kind: str, tmp_path: Path) -> None:
     assert tree.names("db/m*") == ("db/migrate",)
     assert tree.names("**/*.erb") == tree.names("app/**/b.erb") == ("app/views/a/b.erb",)
     assert tree.names("**/migrate") == ("db/migrate",)
-    assert tree.names("nothing/*") == ()
+    assert tree.names("app/[id].*") == tree.names("**/[id].js") == ("app/[id].js",)
+    assert tree.names("nothing/*") == tree.names("/*") == tree.names("../*") == tree.names("") == ()
 
 
 def test_others_code_is_not_looked_into(tmp_path: Path) -> None:

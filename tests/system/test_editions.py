@@ -359,3 +359,30 @@ def test_it_says_what_to_set() -> None:
     assert (nowhere.returncode, unsigned.returncode) == (3, 3)
     assert "hint: set fleet.config" in nowhere.stderr
     assert "hint: set fleet.secret" in unsigned.stderr
+
+
+def test_a_file_with_errors_at_the_start_gives_way_to_the_edition_that_ran(one: Fleet) -> None:
+    """It is kept aside, and the log says what was wrong with it."""
+    (machine,) = one.machines
+    one.person("ann", one.text("x", "y")).done("push")
+    wait_until(lambda: edition_of(machine) == 1)
+    machine.end()
+    broken = one.text("x").replace("idle: 1h", "idel: 1h")
+    (machine.home / "atc.yml").write_text(broken)
+    machine.start()
+    assert answers(machine, "y")
+    assert (machine.home / "atc.yml").read_text() == one.text("x", "y")
+    assert [each.read_text() for each in (machine.home / ".atc/replaced").iterdir()].count(broken) == 1
+    assert "idel" in (machine.home / "log").read_text()
+
+
+def test_a_new_machine_whose_file_has_errors_takes_the_newest_edition(one: Fleet) -> None:
+    """It says at least which store has it."""
+    (machine,) = one.machines
+    one.person("ann", one.text("x", "y")).done("push")
+    machine.destroy()
+    (machine.home / "atc.yml").write_text(one.text("x").replace("idle: 1h", "idel: 1h"))
+    machine.start()
+    assert answers(machine, "y")
+    wait_until(lambda: edition_of(machine) == 1)
+    assert "idel" in (machine.home / "log").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -20,8 +21,11 @@ pytestmark = pytest.mark.system
 EXAMPLES = Path(__file__).parents[2] / "examples"
 OURS = {"config/atc.yml", "Dockerfile", ".dockerignore", ".gitignore"}
 MANY = ("--tenant", "boston/2025/april", "--tenant", "chicago/2025/may")
+FORM = "application/x-www-form-urlencoded"
 # What applications write as they run, and no release has.
-WRITTEN = re.compile(r"(?:^|/)(?:\.atc|\.log|\.venv|data|log|tmp|node_modules|__pycache__|staticfiles|storage)(?:/|$)")
+WRITTEN = re.compile(
+    r"(?:^|/)(?:\.atc|\.log|\.venv|data|log|tmp|node_modules|__pycache__|staticfiles|storage|public/assets)(?:/|$)"
+)
 
 
 @pytest.fixture
@@ -97,7 +101,7 @@ def becomes_a_service(home: Path, path: str, text: str) -> None:
 
 
 def test_rails_new(place: Path) -> None:
-    """With a scaffold; assets are compiled once, as `atc init` says."""
+    """With a scaffold; atc compiles its assets, once for all tenants."""
     if not shutil.which("rails") or not shutil.which("bundle"):
         pytest.skip("rails is not installed: run make calendar-rails")
     skipped = ("bundle", "webpack-install", "javascript", "spring", "git", "test", "bootsnap")
@@ -112,12 +116,6 @@ def test_rails_new(place: Path) -> None:
         SECRET_KEY_BASE="unused",
     )
     (home / "config/cable.yml").write_text("production: {adapter: async}\n")
-    said = atc(home, "init", "--diff")
-    assert "platform: rails" in said
-    build = re.search(r"^\+RUN (.* bin/rails assets:precompile)$", said, re.MULTILINE)
-    assert build
-    made("sh", "-c", build[1], at=home)
-
     becomes_a_service(home, "/items", "Items</h1>")
 
 
@@ -131,3 +129,81 @@ def test_django_startproject(place: Path) -> None:
     (place / "requirements.txt").write_text("django\ngunicorn\n")
 
     becomes_a_service(place, "/admin/login/", "Django administration")
+
+
+SERVER = """\
+const express = require("express");
+const { Item } = require("./models");
+const app = express();
+app.use(express.urlencoded({ extended: false }));
+app.get("/items", async (request, response) => {
+  const items = await Item.findAll();
+  response.send(`<!doctype html><title>Items</title><a href="/items">Items</a> ${items.length}`);
+});
+app.post("/items", async (request, response) => {
+  await Item.create({ name: request.body.name });
+  response.redirect("/items");
+});
+app.listen(process.env.PORT);
+"""
+
+
+def node_modules(name: str, program: str, home: Path) -> Path:
+    """The programs that an example has installed, lent to an application."""
+    installed = EXAMPLES / name / "node_modules"
+    if not shutil.which("node") or not (installed / ".bin" / program).exists():
+        pytest.skip(f"{program} is not installed: run make {name}")
+    (home / "node_modules").symlink_to(installed)
+    return home / "node_modules/.bin" / program
+
+
+def test_sequelize_init(place: Path) -> None:
+    """With a model, its migration and a server that knows nothing of prefixes."""
+    program = str(node_modules("calendar-sequelize", "sequelize-cli", place))
+    made(program, "init", at=place)
+    settings = {"dialect": "sqlite", "storage": "./database.sqlite3"}
+    (place / "config/config.json").write_text(json.dumps({"development": settings, "production": settings}))
+    made(program, "model:generate", "--name", "Item", "--attributes", "name:string", at=place)
+    (place / "server.js").write_text(SERVER)
+    package = {"name": "shows", "scripts": {"start": "node server.js"}}
+    dependencies = {"express": "5", "sequelize": "6", "sqlite3": "6"}
+    (place / "package.json").write_text(json.dumps({**package, "dependencies": dependencies}))
+
+    becomes_a_service(place, "/items", '<title>Items</title>')
+    with serving(place) as server:
+        page(server, "/boston/2025/april/items", place)
+        sent = server.ask("/boston/2025/april/items", "POST", b"name=x", {"Content-Type": FORM})
+        assert (sent.status, sent.headers["location"]) == (302, "/boston/2025/april/items")
+        assert "</a> 1" in page(server, "/boston/2025/april/items", place)
+        assert "</a> 0" in page(server, "/chicago/2025/may/items", place)
+
+
+def test_prisma_init(place: Path) -> None:
+    """Before there is a server: it is known, and what is missing is said."""
+    program = str(node_modules("calendar-prisma", "prisma", place))
+    (place / "package.json").write_text('{"dependencies": {"@prisma/client": "6"}}')
+    nothing = dict.fromkeys(("PRISMA_SCHEMA_ENGINE_BINARY", "PRISMA_QUERY_ENGINE_LIBRARY"), "/bin/true")
+    made(program, "init", "--datasource-provider", "sqlite", at=place, **nothing)
+
+    said = atc(place, "init", "--yes")
+    assert "Prisma: " in said
+    assert "its sources do not read PORT" in said
+    assert "prisma db push" in (place / "config/atc.yml").read_text()
+    assert "1 tenants here" in atc(place, "check")
+
+
+def test_typeorm_init(place: Path) -> None:
+    """Its server has a port of its own, which is said; the database that it names is private."""
+    program = str(node_modules("calendar-typeorm", "typeorm", place))
+    npm = place / "bin/npm"  # it would install what it has just written down
+    npm.parent.mkdir()
+    npm.write_text("#!/bin/sh\n")
+    npm.chmod(0o755)
+    words = ("init", "--name", "shows", "--database", "better-sqlite3", "--express")
+    made(program, *words, at=place, PATH=f"{npm.parent}:{os.environ['PATH']}")
+
+    said = atc(place / "shows", "init", "--yes")
+    assert "TypeORM: typeorm" in said
+    assert "its sources do not read PORT" in said
+    assert "private:\n  - database.sqlite" in (place / "shows/config/atc.yml").read_text()
+    assert "1 tenants here" in atc(place / "shows", "check")

@@ -141,3 +141,33 @@ def test_a_directory_that_is_none_is_refused(atc: Atc) -> None:
 
     assert atc.cli("release", "nowhere", check=False).returncode == 2
     assert (atc.home / "atc.yml").read_text() == before
+
+
+_MIGRATE = """
+import os, sqlite3, sys
+with open("../prepared", "a") as noted:
+    noted.write("once ")
+with sqlite3.connect(sys.argv[1]) as database:
+    database.execute("CREATE TABLE IF NOT EXISTS done (name TEXT UNIQUE)")
+    database.executemany("INSERT OR IGNORE INTO done VALUES (?)", [(each,) for each in os.listdir("migrations")])
+"""
+
+
+def test_a_release_without_new_migrations_is_not_prepared(atc: Atc) -> None:
+    """One with a new one is."""
+    for name in ("one", "two", "bad"):
+        (atc.home / name / "migrations").mkdir()
+        (atc.home / name / "migrations/first.sql").touch()
+        (atc.home / name / "migrate.py").write_text(_MIGRATE)
+    (atc.home / "bad/migrations/second.sql").touch()
+    (atc.home / "bad/application.py").write_text((atc.home / "two/application.py").read_text())
+    said = "prepare: python3 migrate.py ${database}\n  migrations: {files: migrations/*, table: done, column: name}"
+    atc.edit("  start: ", f"  {said}\n  start: ")
+    wait_until(lambda: bool(atc.plan().tenants[0].prepare))
+    counts = []
+    for release in ("one", "two", "bad"):
+        atc.cli("release", release)
+        assert directory_of(atc, "a/x") == release
+        counts.append((atc.home / "prepared").read_text().count("once"))
+
+    assert counts == [1, 1, 2]
