@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install nginx run fleet build test bench check format docs clean
+.PHONY: help install test-apps nginx run fleet build test bench check format docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,6 +22,14 @@ $(VENV)/.installed: pyproject.toml
 $(CALENDAR)/.venv/.installed: $(CALENDAR)/requirements.txt
 	$(PYTHON) -m venv $(CALENDAR)/.venv
 	$(CALENDAR)/.venv/bin/pip install -q -r $(CALENDAR)/requirements.txt
+	@touch $@
+
+TEST_APPS := tests/platforms/apps
+test-apps: $(TEST_APPS)/.venv/.installed
+
+$(TEST_APPS)/.venv/.installed: $(TEST_APPS)/requirements.txt
+	$(PYTHON) -m venv $(TEST_APPS)/.venv
+	$(TEST_APPS)/.venv/bin/pip install -q -r $(TEST_APPS)/requirements.txt
 	@touch $@
 
 nginx:
@@ -59,4 +67,4 @@ docs: install ## write the pages of docs/ that are made from the code
 	$(VENV)/bin/atc reference docs
 
 clean: ## remove what was installed and generated
-	rm -rf $(VENV) $(CALENDAR)/.venv .atc build dist
+	rm -rf $(VENV) $(CALENDAR)*/.venv $(CALENDAR)*/node_modules $(TEST_APPS)/.venv .atc build dist

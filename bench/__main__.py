@@ -16,8 +16,17 @@ from rich.table import Table
 from bench.figures import Figure
 
 NAMES = (
-    *("hot_path", "cold_start", "preload", "restart", "memory", "compile"),
-    *("warm_under_boots", "edits", "replica", "routed"),
+    "hot_path",
+    "cold_start",
+    "preload",
+    "restart",
+    "memory",
+    "compile",
+    "warm_under_boots",
+    "edits",
+    "replica",
+    "routed",
+    "private",
 )
 WHEN_ASKED = ("loss", "fleet", "hosts")  # take long
 

@@ -160,12 +160,14 @@ def _known(path: Path) -> list[str] | None:
         return list(interpolate.OF_APPLICATIONS)
     if app[:1] in (("prepare",), ("release",)):
         return [each for each in interpolate.VARIABLES if each != "socket"]
+    if app[:1] == ("static",):
+        return ["tenant.dir"]
     if path[:2] == ("hooks", "tenant"):
         return [each for each in interpolate.VARIABLES if each != "socket"]
     is_page = path[:2] in (("server", "error_pages"), ("server", "bad_gateway_page"), ("server", "index"))
     is_shared = path == ("fleet", "config")
     is_hook = path[:2] == ("hooks", "server")
-    is_app = app[:1] in (("root",), ("static",))
+    is_app = app[:1] == ("root",)
     if is_page or is_shared or is_hook or is_app or _is_of_store(path) or _is_of_fleet(path):
         return []
     return None

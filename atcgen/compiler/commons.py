@@ -20,7 +20,7 @@ def common_statics(apps: Iterable[App], host: Host) -> tuple[StaticPlan, ...]:
     for app in apps:
         own = interpolate.expand(app.root, {}, host.environ)
         for path, each in app.static.items():
-            if each.shared and path:
+            if each.shared and path and not interpolate.mentions(each.dir, "tenant.dir"):
                 directory = absolute(absolute(host.base, own), interpolate.expand(each.dir, {}, host.environ))
                 location = f"{application_path(own)}/{path}/"
                 found.setdefault(location, StaticPlan(location, "", f"{directory}/", cache_control(each)))

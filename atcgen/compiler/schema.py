@@ -123,7 +123,7 @@ class Server(Section):
 class StaticDirectory(Section):
     """A directory that nginx serves itself."""
 
-    dir: Text = Field(description="The directory, relative to `app.root`.")
+    dir: Text = Field(description="The directory, relative to `app.root`, or below `${tenant.dir}`: uploads.")
     immutable: bool = Field(False, description="Its files never change under one name; browsers keep them a year.")
     max_age: Duration = Field(3600, ge=0, le=365 * DAY, description="How long browsers may keep a file.")
     shared: bool = Field(

@@ -73,7 +73,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
     start, prepare = (app.start, app.prepare) if app.start else (_DEFAULT_START, app.prepare or _DEFAULT_PREPARE)
     prefix = f"{wanted.path}/"
     link = "" if port else f"{run}/sock"
-    statics, public = _statics(app, root, wanted.path, lambda text: interpolate.expand(text, {}, host.environ))
+    statics, public = _statics(app, root, wanted.path, lambda text: interpolate.expand(text, values, host.environ))
     sends = config.server.x_sendfile_enabled
     own_files = sent_files(wanted.program, directory, private) if sends else ()
     app_files = (_app_files(root, outside, private),) if sends else ()

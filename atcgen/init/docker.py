@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from atcgen.compiler.schema import Server
-from atcgen.init.building import build_in_image, build_of
+from atcgen.init.building import WRITES, build_in_image
 from atcgen.init.ignored import DATA
 from atcgen.platforms.platform import Tree
 
@@ -85,7 +85,8 @@ def with_atc(tree: Tree, platform: str, file: str) -> tuple[str, str]:
         return text, "Dockerfile stays as it is: its image has no apt-get, so add nginx, Python 3.11 and atc by hand"
     user = _last(stage, "USER")
     folder = _last(stage, "WORKDIR") or "/"
-    return f"{text.rstrip()}\n\n{_block(file, folder, '' if user in ('root', '0') else user)}", ""
+    user = "" if user in ("root", "0") else user
+    return f"{text.rstrip()}\n\n{_block(file, folder, user, WRITES.get(platform, ()))}", ""
 
 
 def runs_atc(text: str) -> bool:
@@ -112,13 +113,14 @@ def _last(stage: str, instruction: str) -> str:
     return str(found[-1]).strip("\"'") if found else ""
 
 
-def _block(file: str, folder: str, user: str) -> str:
+def _block(file: str, folder: str, user: str, writes: tuple[str, ...] = ()) -> str:
     data = posixpath.join(folder, DATA)
+    own = " ".join([data, *(posixpath.join(folder, each) for each in writes)])
     state = f"{DATA if '$' in folder else data}/.atc"  # arguments have no variables put in; it runs in that directory
     return _BLOCK.format(
         file=file,
         as_root="USER root\n" if user else "",
-        as_before=f"RUN mkdir -p {data} && chown {user} {data}\nUSER {user}\n" if user else "",
+        as_before=f"RUN mkdir -p {own} && chown -R {user} {own}\nUSER {user}\n" if user else "",
         data=data,
         port=Server().http_port,
         arguments=json.dumps(["--state", state]),
@@ -128,7 +130,7 @@ def _block(file: str, folder: str, user: str) -> str:
 def _fresh(tree: Tree, platform: str, file: str) -> str:
     kind = _KINDS.get(platform, "")
     if kind == "ruby":
-        build = build_in_image(build_of(tree, platform), file)
+        build = build_in_image(tree, platform, file)
         ruby = re.match(r"(?:ruby-)?(\d+\.\d+)", tree.text(".ruby-version").strip())
         head = _RUBY.format(build=f"RUN {build}\n" if build else "", version=ruby[1] if ruby else "3")
     elif kind == "python":

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 
 from atcgen.compiler.names import ROOT
-from atcgen.init.building import build_in_image, build_of, may_build
+from atcgen.init.building import build_in_image, path_of_assets
 from atcgen.init.docker import with_atc
 from atcgen.init.ignored import DATA, with_ignored
 from atcgen.init.survey import PLACES, Survey
@@ -54,11 +54,11 @@ def propose(tree: Tree, found: Survey, wanted: Wanted, *, replaces: bool = False
     file = next((each for each in PLACES if tree.text(each)), FRESH)
     before = tree.text(file) or None
     image = tree.text("Dockerfile")
-    build = "" if {"build"} & {*found.platform.app, *found.detected.app} else build_of(tree, found.platform.name)
-    fresh = written(found, wanted, is_inside="/" in file, build=build if may_build(image) else "")
+    build = build_in_image(tree, found.platform.name, file)
+    fresh = written(found, wanted, is_inside="/" in file)
     says: list[str] = []
-    if build and image and build_in_image(build, file).split()[2] not in image:
-        says.append(f"for an image, it has to be built so: {build_in_image(build, file)}")
+    if build and image and path_of_assets(file) not in image:
+        says.append(f"in Dockerfile, compile assets so that stylesheets find their images: {build}")
     if before is None or replaces:
         text = fresh
     else:

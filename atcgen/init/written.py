@@ -50,14 +50,13 @@ class Wanted:
     tenants: tuple[tuple[str, str], ...] = ()  # users with paths of their tenants; none: one tenant at '/'
 
 
-def written(found: Survey, wanted: Wanted, *, is_inside: bool, build: str = "") -> str:
+def written(found: Survey, wanted: Wanted, *, is_inside: bool) -> str:
     """A whole atc.yml; `is_inside`: in a directory of the application's, such as config/."""
     root, above = ("..", "../") if is_inside else (".", "./")
     because = " ".join(found.detected.because.split())
     text = _HEAD.format(root=root, platform=found.platform.name, because=because)
-    app = {**({"build": build} if build else {}), **found.detected.app}
-    if app:
-        text += textwrap.indent(_yaml(app), "  ")
+    if found.detected.app:
+        text += textwrap.indent(_yaml(found.detected.app), "  ")
     text += _STORAGE.format(volume=f"{above}{DATA}")
     return text + (_INDEX + _USERS + _section(wanted.tenants) if wanted.tenants else _ALONE)
 

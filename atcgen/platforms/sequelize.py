@@ -11,6 +11,7 @@ from atcgen.platforms.platform import Detected, Platform, Tree
 APP: dict[str, Any] = {
     **node.APP,
     "prepare": "node_modules/.bin/sequelize-cli db:migrate",
+    "migrations": {"files": "migrations/*.*js", "table": "SequelizeMeta", "column": "name"},
     "env": {**node.APP["env"], "DATABASE_URL": "sqlite:${database}"},
 }
 _STORAGE = re.compile(r"""["']?\bstorage["']?\s*:\s*["'`]([\w./-]+)["'`]""")
@@ -19,6 +20,7 @@ _VARIABLE = re.compile(r"""["']?use_env_variable["']?\s*:\s*["'](\w+)["']""")
 
 
 def _detect(tree: Tree) -> Detected | None:
+    """Sequelize among the dependencies of package.json."""
     package = node.read_package(tree)
     if package is None or "sequelize" not in package.dependencies:
         return None

@@ -124,6 +124,12 @@ class Browser:
             allow_redirects=False,
         )
 
+    def with_cookies(self, url: str, cookies: str) -> requests.Response:
+        """A page, asked for by somebody who has these cookies only; a redirect is not followed."""
+        return requests.get(
+            url, headers={"Cookie": cookies}, verify=self.session.verify, timeout=PATIENCE, allow_redirects=False
+        )
+
     def cookies_of(self, url: str) -> str:
         """The jar's cookies for a URL as a header says them; '' for none."""
         request = requests.Request("GET", url, cookies=self.session.cookies).prepare()

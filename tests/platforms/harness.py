@@ -10,7 +10,7 @@ import itertools
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -22,7 +22,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import yaml
 
-from tests.platforms.browser import Browser, Form, Page, elsewhere, urls_in_css
+from tests.platforms.browser import Browser, Form, Page, elsewhere, read, urls_in_css
 from tests.platforms.checks import Check, Findings, failures, record
 from tests.platforms.front import tls_front
 from tests.platforms.live import Live, listening
@@ -39,7 +39,10 @@ class Subject:
     name: str
     app: Mapping[str, Any]  # `app:` of atc.yml; `root` is absolute
     live: Live | None = None
+    lists: str = "/"  # a page with links and assets
+    front: int = 200  # what the tenant's front page answers
     form: str = "/events/new"
+    enter: Callable[[Browser, Atc, str, str], None] | None = None  # signs in to (base, tenant), where forms need that
     sign_in: str = ""  # a page that asks for `name`, which all pages show then
     # What a form's token belongs to: the session, which a stolen one must not open elsewhere, or a cookie that says the
     # same (Django's, which is no session). Without tokens nothing of the kind is looked at.
@@ -105,6 +108,13 @@ class _Look:
     def all_at(self, base: str) -> None:
         """Everything, from one scheme."""
         scheme = urlsplit(base).scheme
+        if enter := self.subject.enter:
+            for each in TENANTS:
+                with self.found.check("enter", f"{scheme} {each}"):
+                    enter(self.browser, self._atc, base, each)
+            for each, other in itertools.permutations(TENANTS):
+                with self.found.check("foreign session", f"{scheme} {other} at {each}"):
+                    self._refuses(f"{base}/{each}{self.subject.form}", self.browser.cookies_of(f"{base}/{other}/"))
         for each in TENANTS:
             self._list(base, each, f"{scheme} {each}")
         self._both_forms(base, scheme)
@@ -121,7 +131,7 @@ class _Look:
     def _list(self, base: str, tenant: str, place: str) -> None:
         page = Page("", 0, "")
         with self.found.check("list", place):
-            page = self.browser.open(f"{base}/{tenant}/")
+            page = self.browser.open(f"{base}/{tenant}{self.subject.lists}")
             assert page.status == 200, f"{page.url}: {page.status} {page.text[:500]}"
         with self.found.check("links", place):
             _stay(page, f"{base}/{tenant}")
@@ -168,7 +178,7 @@ class _Look:
         for name, end in (("/prefix", ""), ("/prefix/", "/")):
             with self.found.check(name, place):
                 answer = self.browser.get(url + end)
-                assert answer.status_code == 200, f"{answer.url}: {answer.status_code}"
+                assert answer.status_code == self.subject.front, f"{answer.url}: {answer.status_code}"
                 assert _within(answer.url, url), f"led to {answer.url}"
 
     def _sign_in(self, base: str, scheme: str) -> None:
@@ -188,11 +198,14 @@ class _Look:
             with self.found.check("foreign session", f"{scheme} {other} at {each}"):
                 cookies = self.browser.cookies_of(f"{base}/{other}/")
                 assert cookies, "there is no session to take along"
-                answer = requests.get(
-                    f"{base}/{each}/", headers={"Cookie": cookies}, verify=self.browser.session.verify, timeout=60
-                )
-                assert answer.status_code < 500, f"{answer.status_code}"
+                answer = self.browser.with_cookies(f"{base}/{each}/", cookies)
                 assert names[other] not in unescape(answer.text), "a session of the one is used at the other"
+
+    def _refuses(self, url: str, cookies: str) -> None:
+        assert cookies, "there is no session to take along"
+        said = self.browser.with_cookies(url, cookies)
+        page = read(said.url, said.status_code, said.text)
+        assert not any(each.title for each in page.forms), "a session of the one is used at the other"
 
     def _live(self, base: str, scheme: str, live: Live) -> None:
         with ExitStack() as stack:

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from atcgen.platforms.flask import PLATFORM
+from atcgen.system.application import ApplicationTree
+from tests.platforms.environments import copied
 from tests.platforms.harness import Subject, verify
 from tests.platforms.live import Live
 
@@ -29,3 +32,12 @@ def calendar() -> dict[str, Any]:
 def test_the_calendar_of_the_example() -> None:
     """As its atc.yml has it."""
     verify(Subject("flask, examples/calendar", calendar(), Live("events", "/live"), sign_in="/sign-in"))
+
+
+def test_a_calendar_as_tutorials_write_it(tmp_path: Path) -> None:
+    """What `atc init` finds out about it is enough: its database is below the code, and its secret is `dev`."""
+    root = copied("flask", tmp_path)
+    found = PLATFORM.detect(ApplicationTree(root))
+    assert found
+    assert found.app["private"] == ["instance"]
+    verify(Subject("flask, tutorial", {"platform": "flask", "root": str(root), **found.app}, sign_in="/sign-in"))

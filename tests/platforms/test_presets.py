@@ -35,9 +35,15 @@ def test_the_owner_wins_over_the_preset() -> None:
         assert {"MINE", *platform.app.get("env", {})} <= {key for key, _ in tenant.env}
 
 
+@pytest.mark.parametrize("name", [each for each in PLATFORMS if PLATFORMS[each].app])
+def test_it_is_said_how_a_platform_is_known(name: str) -> None:
+    """In the docstring of `detect`, which stands in docs/platforms.md."""
+    assert (PLATFORMS[name].detect.__doc__ or "").strip().split("\n")[0].endswith(".")
+
+
 def test_every_module_of_the_room_is_found() -> None:
     """Adding a platform is adding a file."""
-    modules = {each.stem for each in _ROOM.glob("*.py")} - {"__init__", "platform"}
+    modules = {each.stem for each in _ROOM.glob("*.py") if "\nPLATFORM = " in each.read_text()}
     assert modules == set(PLATFORMS)
 
 

@@ -1,0 +1,3 @@
+const url = new URL(document.body.dataset.liveUrl, location.href);
+url.protocol = url.protocol.replace("http", "ws");
+new WebSocket(url).addEventListener("message", () => location.reload());
