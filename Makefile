@@ -67,4 +67,4 @@ docs: install ## write the pages of docs/ that are made from the code
 	$(VENV)/bin/atc reference docs
 
 clean: ## remove what was installed and generated
-	rm -rf $(VENV) $(CALENDAR)*/.venv $(TEST_APPS)/.venv .atc build dist
+	rm -rf $(VENV) $(CALENDAR)*/.venv $(CALENDAR)*/node_modules $(TEST_APPS)/.venv .atc build dist

@@ -15,7 +15,18 @@ from rich.table import Table
 
 from bench.figures import Figure
 
-NAMES = ("hot_path", "cold_start", "restart", "memory", "compile", "warm_under_boots", "edits", "replica", "routed")
+NAMES = (
+    "hot_path",
+    "cold_start",
+    "restart",
+    "memory",
+    "compile",
+    "warm_under_boots",
+    "edits",
+    "replica",
+    "routed",
+    "private",
+)
 WHEN_ASKED = ("loss", "fleet", "hosts")  # take long
 
 

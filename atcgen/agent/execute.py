@@ -50,7 +50,7 @@ class Machine:
 async def prepare(keeper: Keeper, machine: Machine) -> life.Event | None:
     """Run the prepare step when it is due; its end comes as a process event, unless it takes too long."""
     plan, begun = keeper.plan, keeper.tenant
-    keeper.waits_for_owner = False
+    keeper.waits_for_owner, keeper.copied = False, ""
 
     def is_over(now: life.Tenant) -> bool:
         return now.state is not State.PREPARING or now.since != begun.since
@@ -179,7 +179,9 @@ def _treat_as_others(keeper: Keeper, slot: int) -> None:
 async def provide(keeper: Keeper, slot: int, machine: Machine) -> None:
     """Have what of the release is the tenant's own for the process that is about to start in a slot."""
     if keeper.plan.private:
-        release = await machine.releases.name(keeper.plan)
+        is_copied = keeper.plan.private.by == "copy"
+        release = keeper.copied or (await machine.releases.name(keeper.plan) if is_copied else "")
+        keeper.copied = release if slot == PREPARE_SLOT else ""  # what is prepared for is what starts
         async with keeper.provides:
             keeper.provided.add(slot)
             await asyncio.to_thread(private.provide, keeper.plan, slot, release, keeper.busy())

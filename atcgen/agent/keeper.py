@@ -41,6 +41,8 @@ class Keeper:
         self.last_asked = 0.0  # when a request last woke it, or found it waking; seconds of the epoch
         self.tally = Tally()
         self.pids: dict[int, int] = {}  # slot -> process id
+        self.touched = 0  # when its tmp/restart.txt was, as far as that was heeded
+        self.copied = ""  # the release that was just prepared for, of which there is a copy
         self.provides = asyncio.Lock()  # held while copies of releases are made and removed
         self.provided: set[int] = set()  # slots for which there is one
         self.log_begins: dict[int, int] = {}  # slot -> size of its log when it was started

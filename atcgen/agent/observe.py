@@ -17,6 +17,7 @@ from atcgen.agent.execute import explained, tidy
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.service import Service
+from atcgen.agent.touched import touched
 from atcgen.compiler.render import PREPARE_SLOT
 from atcgen.errors import Unavailable
 from atcgen.system.connections import Connections
@@ -171,6 +172,10 @@ async def watch_idleness(service: Service) -> None:
     for second in itertools.count(1):
         await asyncio.sleep(1)
         stop_idle(service, time.time())
+        for keeper in touched(list(service.keepers.values())):
+            log.info("tenant.touched tenant=%s", keeper.plan.id)
+            keeper.last_wake = time.time()
+            service.tasks.start(service.restart(keeper))
         if second % _RECONCILE_EVERY == 0:
             await reconcile(service)
         if second % _ROTATE_EVERY == 0:

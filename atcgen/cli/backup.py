@@ -134,7 +134,10 @@ def adopt(tenant: str, files: tuple[Path, ...], file: Path | None, state: Path |
     plan, found = _tenant(home_of(file, state), tenant)
     directory = asyncio.run(_room_for(plan, vault(plan.store, os.environ), found.id))
     names = list(databases_of(found))
-    targets = dict(zip(names, files, strict=False)) if len(names) == 1 else {each.name: each for each in files}
+    by_file = {name.rpartition("/")[2]: name for name in names}
+    targets = dict(zip(names, files, strict=False))
+    if len(names) > 1:
+        targets = {by_file.get(each.name, each.name): each for each in files}
     if len(files) > len(names) or set(targets) - set(names):
         raise Unavailable(f"the databases of {found.id} are called {', '.join(names)}", hint="`databases` names them")
     for name, source in targets.items():

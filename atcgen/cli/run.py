@@ -23,6 +23,7 @@ from atcgen.system.directories import make_state_directories
 from atcgen.system.generations import activate, prune, remember_source, store
 from atcgen.system.hooks import Surroundings, inherited, run_hooks
 from atcgen.system.listen import held_addresses
+from atcgen.system.private import forget_others
 from atcgen.system.supervisor import Supervisor
 
 
@@ -55,6 +56,7 @@ def command(
     home = Path(plan.paths.state)
     with held_addresses(plan):
         make_state_directories(plan)
+        forget_others(plan)
         _run_start_hooks(plan)
         generation = store(home, compiled.files, plan.owners())
         remember_source(home, generation, what.text)

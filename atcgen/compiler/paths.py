@@ -26,6 +26,7 @@ def state_paths(state: str) -> Paths:
         supervisor_socket=f"{run}/supervisor.sock",
         supervisor_pid=f"{run}/supervisor.pid",
         builds=f"{state}/builds",
+        copies=f"{state}/copies",
         drill=f"{state}/drill.json",
         began=f"{run}/began",
         asleep=f"{run}/asleep",

@@ -312,6 +312,7 @@ class Paths:
     supervisor_socket: str
     supervisor_pid: str
     builds: str  # a directory: which releases were built
+    copies: str  # a directory of copies of releases, one directory per tenant
     drill: str  # how the last restore on trial went
     began: str  # which start of atc has run its hooks
     asleep: str  # a file: while it exists, whatever nginx would answer itself asks the agent first

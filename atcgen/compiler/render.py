@@ -126,6 +126,7 @@ def _nginx(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "steer_file": f"{paths.current}/nginx/steer.js",
         "words": {key: _spelt_all(each) for key, each in fleet_words(plan).items()},
         "stripped": STEERING,
+        "looks": plan.sends_elsewhere and plan.shared.is_followed,
         "believes": bool(plan.server.trusted or (plan.sends_elsewhere and plan.fleet.token)),
         "tenants": views,
         "path_tenants": [each for each in views if not each["host"]],

@@ -207,7 +207,7 @@ LINES: tuple[Line, ...] = (
         "cable",
         _pattern(r"\baction_cable\.url\s*=\s*[\"'](?:wss?://[^\"']*)?/(?!/)"),
         frozenset((".rb",)),
-        "put the prefix in: ENV[\"RAILS_RELATIVE_URL_ROOT\"]; without this line atc does so",
+        'put the prefix in: ENV["RAILS_RELATIVE_URL_ROOT"]; without this line atc does so',
         platforms=_RAILS,
     ),
     Line("style", _pattern(r"\burl\(\s*[\"']?/(?![/*])"), _STYLES | _PAGES, _STYLE),

@@ -17,6 +17,7 @@ from atcgen.platforms.platform import Detected, Platform, Tree
 
 APP: Mapping[str, Any] = {
     "prefix": "strip",  # unless it reads one, which its sources show
+    "build": "test -d node_modules || npm ci --include=dev",
     "start": "node server.js",
     "env": {
         "NODE_ENV": "production",
@@ -26,8 +27,11 @@ APP: Mapping[str, Any] = {
         "SESSION_SECRET": "${secret}",
     },
 }
+GENERATES = "prisma generate"  # a build that the platform for Prisma does anyway
 _FRAMEWORKS = ("express", "fastify", "koa", "@nestjs/core", "hono", "@hapi/hapi", "polka")
 _ONLY_PORTS = ("fastify", "@hono/node-server", "@hapi/hapi")  # they are told a port by name, which cannot be a path
+# What installs the packages that each of these files locks; npm's is the preset's.
+_LOCKS = {"pnpm-lock.yaml": "pnpm install --frozen-lockfile", "yarn.lock": "yarn install --frozen-lockfile"}
 _STARTS = ("start:prod", "start:production", "start")
 _MAINS = ("server.js", "server.mjs", "app.js", "index.js", "src/server.js", "src/index.js", "src/app.js")
 _PREFIXES = ("BASE_PATH", "APP_BASE_PATH", "ROOT_PATH", "MOUNT_PATH", "URL_PREFIX", "PATH_PREFIX", "SCRIPT_NAME")
@@ -96,6 +100,8 @@ def needed(tree: Tree, package: Package, url: str = "file:") -> dict[str, Any]:
     start, env = _start(tree, package)
     env |= _variables(package, url)
     app: dict[str, Any] = {"start": start} if start and start != APP["start"] else {}
+    if build := _build(tree, package):
+        app["build"] = build
     if any(each in package.variables for each in _PREFIXES):
         app["prefix"] = "keep"
     if health := _HEALTH.search(package.sources):
@@ -125,6 +131,15 @@ def _variables(package: Package, url: str) -> dict[str, str]:
         elif _DATABASES.fullmatch(name):
             env[name] = f"{url}${{database}}" if name.endswith("URL") else "${database}"
     return env
+
+
+def _build(tree: Tree, package: Package) -> str:
+    """What installs and builds it, where that is not what the preset says."""
+    install = next((f"test -d node_modules || {each}" for lock, each in _LOCKS.items() if tree.text(lock)), "")
+    built = package.scripts.get("build", "")
+    if not built or built == GENERATES:
+        return install
+    return f"({install or APP['build']}) && npm run build"
 
 
 def _start(tree: Tree, package: Package) -> tuple[str, dict[str, str]]:

@@ -7,7 +7,18 @@ import re
 from atcgen.platforms import node
 from atcgen.platforms.platform import Detected, Platform, Tree
 
-APP = {**node.APP, "prepare": "node_modules/.bin/prisma migrate deploy"}
+_GENERATE = f"node_modules/.bin/{node.GENERATES}"
+APP = {
+    **node.APP,
+    "build": f"({node.APP['build']}) && {_GENERATE}",
+    "prepare": "node_modules/.bin/prisma migrate deploy",
+    "migrations": {
+        "files": "prisma/migrations/*/migration.sql",
+        "name": "([^/]+)/migration[.]sql$",
+        "table": "_prisma_migrations",
+        "column": "migration_name",
+    },
+}
 _SOURCE = re.compile(r"^\s*datasource\s+\w+\s*\{(.*?)\}", re.MULTILINE | re.DOTALL)
 
 
@@ -20,6 +31,9 @@ def _detect(tree: Tree) -> Detected | None:
     source = _SOURCE.search(tree.text(schema))
     said = source[1] if source else ""
     app = node.needed(tree, package)
+    if "build" in app:  # what it builds uses what is generated
+        install, then, build = app["build"].rpartition(" && ")
+        app["build"] = f"{install} && {_GENERATE} && {build}" if then else f"({build}) && {_GENERATE}"
     if variable := _first(r'url\s*=\s*env\("(\w+)"\)', said):
         if variable not in node.APP["env"]:
             app["env"] = {**app.get("env", {}), variable: "file:${database}"}

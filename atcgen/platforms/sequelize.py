@@ -11,6 +11,7 @@ from atcgen.platforms.platform import Detected, Platform, Tree
 APP: dict[str, Any] = {
     **node.APP,
     "prepare": "node_modules/.bin/sequelize-cli db:migrate",
+    "migrations": {"files": "migrations/*.*js", "table": "SequelizeMeta", "column": "name"},
     "env": {**node.APP["env"], "DATABASE_URL": "sqlite:${database}"},
 }
 _STORAGE = re.compile(r"""["']?\bstorage["']?\s*:\s*["'`]([\w./-]+)["'`]""")

@@ -7,7 +7,16 @@ import re
 from atcgen.platforms import node
 from atcgen.platforms.platform import Detected, Platform, Tree
 
-APP = {**node.APP, "prepare": "node_modules/.bin/typeorm migration:run -d data-source.js"}
+APP = {
+    **node.APP,
+    "prepare": "node_modules/.bin/typeorm migration:run -d data-source.js",
+    "migrations": {
+        "files": "migrations/*",
+        "name": "/([0-9]{13})-[^/]*$",
+        "table": "migrations",
+        "column": "timestamp",
+    },
+}
 _DATABASE = re.compile(r"""\bdatabase\s*:\s*["'`]([\w./-]+)["'`]""")
 _MIGRATIONS = re.compile(r"\bmigrations\s*:\s*\[\s*[^\s\]]")
 

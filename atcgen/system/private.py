@@ -1,7 +1,7 @@
 """What a tenant has a version of its own of: directories of its own, and copies of the release that lead there.
 
 A copy is made of hard links under another name and renamed when it is whole, so one that was cut short is never used.
-Each slot has a symlink to the copy it runs in; a copy to which no living process was led is removed.
+Each slot has a symlink to the copy it runs in. Copies to which no living process was led are removed, but the latest.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from atcgen.compiler.plan import PrivatePlan, TenantPlan
+from atcgen.compiler.plan import Plan, PrivatePlan, TenantPlan
 from atcgen.compiler.render import PREPARE_SLOT
 from atcgen.errors import Unavailable
 
@@ -24,6 +24,7 @@ _KEEP = frozenset({".keep", ".gitkeep", ".gitignore", ".DS_Store"})  # they stan
 _HISTORY = frozenset({".git", ".hg", ".svn"})
 _DATABASES = (".sqlite3", ".sqlite", ".db")
 _JOURNALS = ("-journal", "-wal", "-shm")
+_LATEST = "latest"  # a symlink to the copy that the next process is likely to need
 _NEW, _OLD = ".new-", ".old-"
 # Besides the release's name, what tells that another copy is due: the name says nothing of these.
 _INSTALLED = ("node_modules", "node_modules/.package-lock.json", "vendor", "vendor/bundle", ".venv", "venv", ".bundle")
@@ -55,6 +56,7 @@ def provide(plan: TenantPlan, slot: int, release: str, busy: frozenset[int]) -> 
         _Copy(plan, private, root).make(fresh / "release")
         (fresh / "release").rename(copy)
     _point(home / str(slot), copy.name)
+    _point(home / _LATEST, copy.name)
     tidy(plan, busy | {slot})
 
 
@@ -64,7 +66,8 @@ def tidy(plan: TenantPlan, busy: frozenset[int]) -> None:
     home = Path(private.copies) if private else None
     if home is None or not home.is_dir():
         return
-    used = {_leads_to(home / str(slot)) for slot in range(PREPARE_SLOT + 1) if slot in busy or _may_live(plan, slot)}
+    slots = [str(slot) for slot in range(PREPARE_SLOT + 1) if slot in busy or _may_live(plan, slot)]
+    used = {_leads_to(home / each) for each in (_LATEST, *slots)}
     for each in list(home.iterdir()):
         if each.is_symlink() or each.name in used:
             continue
@@ -78,6 +81,14 @@ def forget(plan: TenantPlan) -> None:
     """Remove all copies of a tenant that is none any more."""
     if plan.private:
         shutil.rmtree(plan.private.copies, ignore_errors=True)
+
+
+def forget_others(plan: Plan) -> None:
+    """Remove the copies of all that have none any more, such as tenants that left the file while atc was down."""
+    wanted = {each.program for each in plan.tenants if each.private and each.private.by == "copy"}
+    for each in Path(plan.paths.copies).glob("*"):
+        if each.name not in wanted:
+            shutil.rmtree(each, ignore_errors=True)
 
 
 def _leads_to(link: Path) -> str:
@@ -161,10 +172,9 @@ class _Copy:
 
     def make(self, target: Path) -> None:
         """Make it, whole."""
-        pending = [(self._root, str(target))]
+        pending = [""]
         while pending:
-            source, copy = pending.pop()
-            pending += self._directory(source, copy)
+            pending += self._directory(pending.pop(), f"{target}/")
         owner = pwd.getpwnam(self._plan.unix_user) if self._plan.unix_user and self._is_root else None
         for name in self._private:
             link = target / name
@@ -173,24 +183,24 @@ class _Copy:
             if owner:
                 os.lchown(link, owner.pw_uid, owner.pw_gid)  # nginx follows links to what their owner owns
 
-    def _directory(self, source: str, copy: str) -> list[tuple[str, str]]:
-        """One directory; what is below it is left to do."""
+    def _directory(self, inner: str, target: str) -> list[str]:
+        """One directory, `inner` with a slash at its end; what is below it is left to do."""
+        source, copy = f"{self._root}/{inner}", target + inner
         os.mkdir(copy)
         below = []
         with os.scandir(source) as entries:
             for each in entries:
-                path, target = each.path, f"{copy}/{each.name}"
-                if os.path.relpath(path, self._root) in self._private or each.name in _HISTORY:
+                name = inner + each.name
+                if name in self._private or each.name in _HISTORY:
                     continue
                 if each.is_symlink():
-                    self._symlink(path, target)
+                    self._symlink(source + each.name, target + name)
                 elif each.is_dir():
-                    if path not in self._skipped:
-                        below.append((path, target))
+                    if source + each.name not in self._skipped:
+                        below.append(f"{name}/")
                 elif each.is_file():
-                    self._file(path, target)
-        found = os.stat(source)
-        self._like(copy, found)
+                    self._file(source + each.name, target + name)
+        self._like(copy, os.stat(source))
         return below
 
     def _symlink(self, path: str, target: str) -> None:

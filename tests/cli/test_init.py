@@ -143,3 +143,12 @@ def test_import_of_something_else(atc: Atc, tmp_path: Path, text: str, code: int
     assert said.returncode == code
     assert "other.yml" in said.stderr
     assert said.stdout == ""
+
+
+def test_the_page_may_be_read_by_nginx_and_nothing_else_may(bare: Atc, tmp_path: Path) -> None:
+    """Its workers may be another user; everything else holds environments."""
+    bare("init", "--start", SERVE, "--multi")
+    bare("build", "-o", "built")
+
+    modes = {each.parent.name: each.stat().st_mode & 0o777 for each in (tmp_path / "built").glob("*/*.*")}
+    assert (modes["index"], modes["launch"], modes["nginx"]) == (0o644, 0o600, 0o600)

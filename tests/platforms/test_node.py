@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from atcgen.platforms import detected
+from atcgen.platforms import PLATFORMS, detected
 from atcgen.platforms.node import PLATFORM, command
+from atcgen.system.sqlite import values
+from tests.platforms.nodes import directory, missing
 from tests.platforms.trees import Texts
 
 LISTENS = "app.listen(process.env.PORT || 3000)\n"
@@ -106,6 +113,16 @@ def test_the_start_is_the_one_for_production_and_not_npm() -> None:
     assert app_of(tree(package={"scripts": {}})) == {}
 
 
+def test_what_is_built_is_what_the_package_says() -> None:
+    """By the program whose lock is there."""
+    build = {"scripts": {"start": "node server.js", "build": "tsc"}}
+
+    assert app_of(tree(package=build))["build"] == f"({PLATFORM.app['build']}) && npm run build"
+    assert app_of(tree(**{"yarn.lock": "x"})) == {
+        "build": "test -d node_modules || yarn install --frozen-lockfile"
+    }
+
+
 def test_secrets_and_databases_are_given_by_the_names_they_are_read_by() -> None:
     """And not keys of somebody else's service."""
     names = ("COOKIE_SECRET", "JWT_SECRET", "STRIPE_SECRET_KEY", "DB_FILE", "SQLITE_PATH", "MAIL_HOST", "APP_DB_URL")
@@ -173,3 +190,30 @@ def test_what_builds_on_node_is_meant_before_node() -> None:
     files = tree(**{"prisma/schema.prisma": "", "prisma/migrations/1/migration.sql": ""})
 
     assert [platform.name for platform, _ in detected(files)] == ["prisma", "node"]
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("name", ["prisma", "typeorm", "sequelize"])
+def test_migrations_are_found_in_the_database_once_they_ran(name: str, tmp_path: Path) -> None:
+    """As the preset says where they are, in files and in the database."""
+    if missing(name):
+        pytest.skip(missing(name))
+    root, database = tmp_path / "release", tmp_path / "release/data/calendar.sqlite3"
+    shutil.copytree(directory(name), root, ignore=shutil.ignore_patterns("node_modules", "data"))
+    (root / "node_modules").symlink_to(directory(name) / "node_modules")
+    database.parent.mkdir()
+    said = PLATFORMS[name].app["migrations"]
+    names = {
+        found[1]
+        for each in root.glob(said["files"])
+        if (found := re.search(said.get("name", "([^/]+)$"), str(each.relative_to(root))))
+    }
+    assert names
+
+    def ran() -> set[str]:
+        return values(database, said["table"], said["column"])
+
+    assert not names & ran()
+    env = {"NODE_ENV": "production", "DATABASE_PATH": str(database), "DATABASE_URL": f"file:{database}"}
+    subprocess.run(PLATFORMS[name].app["prepare"].split(), cwd=root, env=os.environ | env, check=True)
+    assert names <= ran()

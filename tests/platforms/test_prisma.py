@@ -59,6 +59,21 @@ def test_without_migrations_the_schema_is_pushed() -> None:
     }
 
 
+def test_the_client_is_generated_before_anything_is_built() -> None:
+    """Its types are used by what is."""
+    package = {"scripts": {"start": "node .", "build": "tsc"}}
+    files = {"package.json": json.dumps(package), "prisma/schema.prisma": "", "pnpm-lock.yaml": "x"}
+    install = "(test -d node_modules || pnpm install --frozen-lockfile)"
+
+    found = PLATFORM.detect(Texts(files))
+
+    assert found
+    assert found.app["build"] == f"{install} && node_modules/.bin/prisma generate && npm run build"
+    assert app_of('url = env("DATABASE_URL")', **{"pnpm-lock.yaml": "x", "prisma/migrations/1/migration.sql": ""}) == {
+        "build": f"{install} && node_modules/.bin/prisma generate"
+    }
+
+
 def test_one_without_sqlite_is_told_of() -> None:
     """It may run, and its data is not its own."""
     schema = 'datasource db {\n provider = "postgresql"\n url = env("DATABASE_URL")\n}'

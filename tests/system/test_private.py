@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from atcgen.system.mounts import can_mount
+from atcgen.system.processes import runs
 from tests.system.running import Atc, again, running, wait_until
 
 pytestmark = pytest.mark.system
@@ -168,7 +169,7 @@ def test_an_old_process_keeps_its_copy_until_it_ends() -> None:
     """A restart overlaps: the new one runs in a copy of the new release, the old one in its own; then that goes."""
     with keeping("copy") as atc:
         before = where(atc, "a/x")
-        slow = atc.in_background("/a/x/slow?seconds=2")
+        slow = atc.in_background("/a/x/slow?seconds=8")
         fresh = code(atc) / "release.new"
         fresh.write_text("two")
         fresh.rename(code(atc) / "release.txt")
@@ -215,7 +216,9 @@ def test_a_tenant_survives_its_agent_and_its_supervisor(way: str) -> None:
         os.kill(atc.process.pid, signal.SIGKILL)
         atc.process.wait(30)
         with again(atc) as second:
+            wait_until(lambda: where(second, "a/x")["pid"] != before["pid"])
             assert second.get("/a/x/read?path=storage/x")[1] == "mine"
+            assert not runs(before["pid"])
 
 
 def test_a_database_that_nobody_called_private_stays_the_one_of_the_release() -> None:
@@ -240,3 +243,33 @@ def test_nginx_sends_what_is_its_own(way: str) -> None:
             assert atc.ask(f"/{tenant}/named?path={root}/lib/deep/module.txt").text == "module"
         location = atc.plan().tenants[0].app_files[0].location
         assert atc.ask(f"/a/x/redirected?to={location}storage/x").status == 404
+
+
+@ways
+def test_a_touch_of_its_restart_txt_restarts_one_tenant(way: str) -> None:
+    """Once for each touch, and the other tenants of the directory go on."""
+    with keeping(way) as atc:
+        before = {tenant: where(atc, tenant)["pid"] for tenant in ("a/x", "a/y")}
+        atc.get("/a/x/write?path=tmp/restart.txt&text=now")
+        wait_until(lambda: where(atc, "a/x")["pid"] != before["a/x"])
+        atc.get("/a/x/write?path=tmp/restart.txt&text=again")
+        wait_until(lambda: atc.log().count("tenant.touched") == 2)
+        wait_until(lambda: atc.log().count("tenant=a/x from=switching") == 2)
+
+        assert where(atc, "a/y")["pid"] == before["a/y"]
+        assert "tenant.touched tenant=a/y" not in atc.log()
+
+
+def test_a_copy_is_kept_for_the_next_wake() -> None:
+    """It is not made anew while the release is the same; a tenant that leaves the file takes it along."""
+    with keeping("copy") as atc:
+        where(atc, "a/x")
+        directory = Path(where(atc, "a/x")["directory"])
+        made = directory.stat().st_ino
+        atc.cli("stop", "a/x")
+        wait_until(lambda: atc.state("a/x") == "stopped")
+
+        assert Path(where(atc, "a/x")["directory"]) == directory
+        assert directory.stat().st_ino == made
+        atc.edit("{x: {}, y: {}}", "{y: {}}")
+        wait_until(lambda: not directory.parent.exists())
