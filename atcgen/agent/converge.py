@@ -25,6 +25,8 @@ log = logging.getLogger("atc.agent")
 PATIENCE = 5.0  # seconds that whoever waits for the store waits
 _LONGEST = 30.0  # seconds after which a question to the store is given up
 _NEVER = 3600.0
+_LOOK = 10.0  # seconds that a request which was sent here in vain waits for a newer atc.yml
+_BETWEEN_LOOKS = 1.0
 _BETWEEN_REPORTS = 60.0  # seconds after which it is looked whether the last one is old
 
 
@@ -45,6 +47,8 @@ class Converger:
         self._flying: asyncio.Task[bool] | None = None
         self._waiting: asyncio.Task[bool] | None = None
         self._looked = asyncio.Event()
+        self._looking: asyncio.Task[bool] | None = None  # for who was sent here in vain
+        self._looked_at = 0.0
         self._has_listed = False
 
     @property
@@ -73,6 +77,15 @@ class Converger:
             return await asyncio.wait_for(asyncio.shield(self._waiting), patience)
         except TimeoutError:
             return False
+
+    async def looked_again(self) -> None:
+        """A machine sent a request for what is not here, and may know more. Who forges such ones has the store asked
+        once a second, no more.
+        """
+        now = self.service.clock()
+        if self._looking is None or (self._looking.done() and now - self._looked_at >= _BETWEEN_LOOKS):
+            self._looked_at, self._looking = now, self.service.tasks.start(self.converged(_LOOK))
+        await asyncio.shield(self._looking)
 
     def time_has_passed(self) -> None:
         """This machine may have stood still."""

@@ -31,6 +31,9 @@ class Door:
             return metrics(self.service, self.applier)
         if request.target == "/_atc/told":
             return self.converger.told(request)
+        if request.target == "/_atc/look":
+            await self.converger.looked_again()
+            return Answer(204)
         target = request.headers.get("x-atc-rouse")
         if target is not None:
             return Answer(204 if await self.rouser.rouse(target) else 403)

@@ -32,7 +32,7 @@ from atcgen.system.fly import Fly, FlyError, Held, NotFound, Unsure
 
 _LOOK = 5.0  # seconds between two looks at a machine that stops
 _LOOKS = 5  # in a row, before it is given up
-_ENDS = 5  # times that a machine is stopped, if requests start it again
+_ENDS = 20  # times that a machine is stopped, if requests start it again
 _START = 180.0  # seconds for a machine to start
 _RUNS = ("starting", "started")
 _SETTLED = ("started", "stopped", "suspended")

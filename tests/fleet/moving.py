@@ -127,6 +127,13 @@ class World:
         return said
 
 
+    def wait_until_at_home(self, tenant: str) -> None:
+        """Before atc.yml names machines, each of a region has whoever names that region."""
+        home = self.machine_of(tenant.partition("/")[0])
+        for edge in EDGES:
+            wait_until(lambda edge=edge: self.rows(tenant, edge)["who"].endswith(f" {home}"), 60)  # type: ignore[misc]
+
+
 @contextmanager
 def moving_world(home: Path, *, s3: bool = False) -> Iterator[World]:
     """A machine for each of two users, both in one region, made by `atc fleet apply`."""
@@ -158,6 +165,8 @@ def moving_world(home: Path, *, s3: bool = False) -> Iterator[World]:
         seed.write_text(made.file.read_text())
         try:
             assert made.apply("fleet", "apply") == 0, made.said
+            for tenant in (*TENANTS, f"{OTHER}/2025/disney"):
+                made.wait_until_at_home(tenant)
             yield made
         except BaseException:
             print(*made.said, *sim.errors[-40:], sep="\n")
