@@ -18,6 +18,7 @@ from bench.figures import Figure
 NAMES = (
     "hot_path",
     "cold_start",
+    "preload",
     "restart",
     "memory",
     "compile",

@@ -15,6 +15,7 @@ from atcgen.agent.hooks import Hooks
 from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.tasks import Once
+from atcgen.agent.zygotes import Zygotes
 from atcgen.compiler.render import PREPARE_SLOT
 from atcgen.errors import AtcError, Unavailable
 from atcgen.system import private
@@ -22,7 +23,7 @@ from atcgen.system.connections import Connections
 from atcgen.system.directories import make_tenant_directories
 from atcgen.system.logs import size_of, tail_since, tenant_log
 from atcgen.system.probe import wait_until_ready
-from atcgen.system.processes import treat_as_others
+from atcgen.system.processes import joined, treat_as_others
 from atcgen.system.release import Releases, is_up_to_date, mark_pending
 from atcgen.system.supervisor import Supervisor
 
@@ -45,6 +46,7 @@ class Machine:
     worker_user: str  # whom nginx's workers run as
     hooks: Hooks
     builds: Builds
+    zygotes: Zygotes
 
 
 async def prepare(keeper: Keeper, machine: Machine) -> life.Event | None:
@@ -139,7 +141,7 @@ async def boot(keeper: Keeper, slot: int, machine: Machine) -> life.Event:
         )
     if reason:
         return life.Faulted(machine.clock(), slot, explained(keeper, slot, reason))
-    _treat_as_others(keeper, slot)
+    _treat_as_others(machine, keeper, slot)
     if keeper.custodian:
         keeper.custodian.protect()  # not earlier: two programs that begin at once keep each other waiting
     return life.Probed(machine.clock(), slot)
@@ -163,17 +165,18 @@ async def _turn(machine: Machine, keeper: Keeper, slot: int) -> AsyncIterator[No
     loop = asyncio.get_running_loop()
     with Once(machine.boots.release) as end_of_turn:
         loop.call_later(_TURN, end_of_turn)
-        politeness = loop.call_later(_POLITE, _treat_as_others, keeper, slot)
+        politeness = loop.call_later(_POLITE, _treat_as_others, machine, keeper, slot)
         try:
             yield
         finally:
             politeness.cancel()
 
 
-def _treat_as_others(keeper: Keeper, slot: int) -> None:
+def _treat_as_others(machine: Machine, keeper: Keeper, slot: int) -> None:
     """Give a process that boots behind all others its usual place among them."""
     if keeper.plan.boots_behind and slot in keeper.pids:
-        treat_as_others(keeper.pids[slot])
+        pid, preload = keeper.pids[slot], keeper.plan.preload
+        treat_as_others(pid, *(joined(pid, machine.zygotes.pid(preload)) if preload else ()))
 
 
 async def provide(keeper: Keeper, slot: int, machine: Machine) -> None:

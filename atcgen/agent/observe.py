@@ -18,6 +18,7 @@ from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.service import Service
 from atcgen.agent.touched import touched
+from atcgen.agent.zygotes import is_zygote
 from atcgen.compiler.render import PREPARE_SLOT
 from atcgen.errors import Unavailable
 from atcgen.system.connections import Connections
@@ -42,6 +43,8 @@ def process_event(service: Service, name: str, fields: dict[str, str]) -> None:
     elif custodian and pid:
         custodian.replica_began(pid)
         _hurry(service, pid)
+    elif is_zygote(group):
+        _of_zygote(service, group, pid, ended=name in _ENDED, expected=fields.get("expected") == "1")
     elif keeper is None:
         if name in _ENDED:
             service.own_pids.pop((group, process), None)
@@ -57,6 +60,14 @@ def process_event(service: Service, name: str, fields: dict[str, str]) -> None:
             _ended(service, keeper, int(process), pid, expected=fields.get("expected") == "1")
     elif pid:
         _learn(service, keeper, int(process), pid)
+
+
+def _of_zygote(service: Service, program: str, pid: int, *, ended: bool, expected: bool) -> None:
+    if ended:
+        service.zygotes.ended(program, expected=expected or service.is_ending)
+    elif pid:
+        service.zygotes.began(program, pid)
+        _hurry(service, pid)
 
 
 def _learn(service: Service, keeper: Keeper, slot: int, pid: int) -> None:
@@ -120,6 +131,8 @@ async def resume(service: Service) -> None:
         if service.custodian(each.group):
             replicas[each.group] = each.pid
             _hurry(service, each.pid)
+        elif is_zygote(each.group):
+            service.zygotes.began(each.group, each.pid)
         elif keeper is None:
             service.own_pids[each.group, each.name] = each.pid
             if service.builds.has(each.group):
@@ -176,6 +189,7 @@ async def watch_idleness(service: Service) -> None:
             log.info("tenant.touched tenant=%s", keeper.plan.id)
             keeper.last_wake = time.time()
             service.tasks.start(service.restart(keeper))
+        end_idle_zygotes(service)
         if second % _RECONCILE_EVERY == 0:
             await reconcile(service)
         if second % _ROTATE_EVERY == 0:
@@ -205,6 +219,13 @@ async def reconcile(service: Service) -> None:
         if pid not in found and keeper.pids.get(slot) == pid:
             del keeper.pids[slot]
             _ended(service, keeper, slot, pid, expected=False)
+
+
+def end_idle_zygotes(service: Service) -> None:
+    """End the zygotes that have had no tenant awake for long, and those that nobody names any more."""
+    wanted = {each.program for each in service.plan.zygotes}
+    for program in service.zygotes.idle(service.keepers.values(), wanted):
+        service.tasks.start(service.zygotes.end(program, forget=program not in wanted))
 
 
 def stop_idle(service: Service, now: float) -> None:

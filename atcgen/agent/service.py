@@ -21,6 +21,7 @@ from atcgen.agent.keeper import Keeper
 from atcgen.agent.lifecycle import State
 from atcgen.agent.tasks import Tasks
 from atcgen.agent.waiting import Verdict, retry_after
+from atcgen.agent.zygotes import Zygotes
 from atcgen.compiler.names import REPLICA
 from atcgen.compiler.plan import Plan, TenantPlan
 from atcgen.system.probe import listens, status_of
@@ -66,7 +67,9 @@ class Service:
         self.hooks = Hooks(plan, environ or {})
         releases = Releases()
         self.builds = Builds(plan, supervisor, releases, clock)
-        self.machine = Machine(supervisor, boots, releases, clock, plan.server.worker_user, self.hooks, self.builds)
+        self.zygotes = Zygotes(supervisor, clock)
+        user, hooks = plan.server.worker_user, self.hooks
+        self.machine = Machine(supervisor, boots, releases, clock, user, hooks, self.builds, self.zygotes)
 
     def introduce(self, plan: TenantPlan) -> None:
         """Know a tenant; one that is known already stays as it is."""
@@ -229,7 +232,10 @@ class Service:
         """Start the process of a slot, or go on probing one that boots already."""
 
         async def work() -> None:
-            self.feed(keeper, await execute.boot(keeper, slot, self.machine))
+            event = await execute.boot(keeper, slot, self.machine)
+            self.feed(keeper, event)
+            if isinstance(event, life.Probed) and not self.is_ending:
+                self.tasks.start(self.zygotes.rouse(keeper.plan))
 
         keeper.probing = self.tasks.start(work())
 

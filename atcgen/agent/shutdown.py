@@ -85,7 +85,7 @@ async def _settle(custodians: list[Custodian], within: float) -> None:
 
 def dismiss_the_rest(service: Service) -> None:
     """End what is left of atc's own processes but the agent, so that supervisord waits for nobody."""
-    others = [pid for pid in service.own_pids.values() if pid != os.getpid()]
+    others = [pid for pid in (*service.own_pids.values(), *service.zygotes.pids()) if pid != os.getpid()]
     _signal(others, signal.SIGTERM)
 
 

@@ -24,12 +24,16 @@ def command_text(words: tuple[str, ...]) -> str:
     return re.sub(r"\$\{([^}]*)", escaped, shlex.join(words))
 
 
+def is_shell(command: str) -> bool:
+    """Does it take a shell to run a command?"""
+    return bool(_SHELL.search(re.sub(r"\$\{[^}]*\}", "", command)))
+
+
 def command_words(command: str, values: Mapping[str, str], host: Host) -> tuple[str, ...]:
     """A command as words: its own where no shell is needed, else a shell's with the command as one of them."""
     if not command.strip():
         return ()
-    bare = re.sub(r"\$\{[^}]*\}", "", command)
-    if _SHELL.search(bare):
+    if is_shell(command):
         text, parameters = interpolate.expand_for_shell(command, values, host.environ)
         return ("/bin/sh", "-c", text, "sh", *parameters) if parameters else ("/bin/sh", "-c", text)
     return tuple(interpolate.expand(each, values, host.environ) for each in shlex.split(command))

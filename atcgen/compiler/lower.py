@@ -81,6 +81,7 @@ def lower(config: Config, document: Document, host: Host) -> Plan:
         fleet=fleet_plan(config, document, host, uncached),
         python=host.python,
         litestream=host.litestream,
+        shims=host.shims,
         tenants=tenants,
         builds=builds,
         commons=common_statics((wanted.app for wanted, _, _ in placed), host),

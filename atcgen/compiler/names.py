@@ -7,6 +7,7 @@ import posixpath
 
 ROOT = "_root"
 REPLICA = "replica+"  # begins the name of the program that copies a tenant's databases; no tenant's name has a '+'
+ZYGOTE = "zygote+"  # begins the name of the program that is forked to wake tenants
 BUILD = "build+"  # the same of a program that builds a release
 LONGEST_PROGRAM = 200  # a file's name holds 255 bytes, and logs append to it
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")

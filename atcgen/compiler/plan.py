@@ -171,6 +171,30 @@ class BackupPlan:
 
 
 @dataclass(frozen=True)
+class PreloadPlan:
+    """A zygote: a process with the framework loaded, which is forked to wake tenants; equal for all who share it."""
+
+    program: str  # of supervisord, named by everything that follows
+    kind: str  # python, ruby
+    command: str  # what it stands in for, such as .venv/bin/gunicorn
+    root: str
+    unix_user: str
+    env: tuple[tuple[str, str], ...]  # nothing of it is of one tenant only
+    directory: str  # below the run directory
+    log: str
+
+    @property
+    def socket(self) -> str:
+        """Where it is asked for a fork."""
+        return f"{self.directory}/s"
+
+    @property
+    def learned(self) -> str:
+        """The file with what it loads."""
+        return f"{self.directory}/learned"
+
+
+@dataclass(frozen=True)
 class PrivatePlan:
     """What a tenant has a version of its own of, though the application finds it in the release."""
 
@@ -205,6 +229,7 @@ class TenantPlan:
     private: PrivatePlan | None  # None: it shares all of the release
     env: tuple[tuple[str, str], ...] = field(repr=False)
     start: tuple[str, ...]  # words; SOCKET_MARK stands for the socket, ROOT_MARK for its version of the release
+    preload: PreloadPlan | None  # None: every process is started for itself
     prepare: tuple[str, ...]
     migrations: MigrationsPlan | None  # None: nobody knows without `prepare` whether there is something to do
     build: str  # '' or the program of the build that it waits for
@@ -340,6 +365,7 @@ class Plan:
     fleet: FleetPlan
     python: str
     litestream: str
+    shims: str
     tenants: tuple[TenantPlan, ...]
     builds: tuple[BuildPlan, ...]
     commons: tuple[StaticPlan, ...]  # what applications serve to all their tenants alike
@@ -357,10 +383,17 @@ class Plan:
         """Does anything go to another machine?"""
         return bool(self.remotes or self.replays or self.fleet.rules)
 
+    @property
+    def zygotes(self) -> tuple[PreloadPlan, ...]:
+        """Each once, in the order of their names."""
+        found = {each.preload.program: each.preload for each in self.tenants if each.preload}
+        return tuple(found[program] for program in sorted(found))
+
     def owners(self) -> dict[str, str]:
         """The unix user of each file of the generation that belongs to somebody else than who runs atc."""
         whose = [(each.program, each.unix_user) for each in self.tenants]
         whose += [(each.program, each.unix_user) for each in self.builds]
+        whose += [(each.program, each.unix_user) for each in self.zygotes]
         return {f"launch/{program}.sh": user for program, user in whose if user}
 
     def to_json(self) -> str:
@@ -387,6 +420,10 @@ def _shared(data: dict[str, Any]) -> SharedPlan:
     return SharedPlan(**{**data, "hosts": hosts, "variables": tuple(data["variables"])})
 
 
+def _preload(data: dict[str, Any] | None) -> PreloadPlan | None:
+    return PreloadPlan(**{**data, "env": tuple((name, value) for name, value in data["env"])}) if data else None
+
+
 def _hooks(data: list[dict[str, Any]]) -> tuple[HookPlan, ...]:
     return tuple(HookPlan(**{**each, "run": tuple(each["run"])}) for each in data)
 
@@ -403,6 +440,7 @@ def load(text: str) -> Plan:
         parts = {
             "backup": each["backup"] and BackupPlan(**each["backup"]),
             "hooks": _hooks(each["hooks"]),
+            "preload": _preload(each["preload"]),
             "migrations": each["migrations"] and MigrationsPlan(**each["migrations"]),
             "private": each["private"] and _private(each["private"]),
         }

@@ -58,7 +58,7 @@ def check_private(document: Document, config: Config, claims: Sequence[Claim], h
     """Private paths that cannot be, or that hide something."""
     seen = set()
     for claim in claims:
-        private, origin = _said(claim, "private")
+        private, origin = claim_key(claim, "private")
         assert isinstance(private, list)
         if private:
             for said in _of_claim(claim, private, config, host):
@@ -73,8 +73,8 @@ _Said = tuple[str, Code, Severity, str]
 
 def _of_claim(claim: Claim, private: list[str], config: Config, host: Host) -> Iterator[_Said]:
     names = [each.rstrip("/") for each in private]
-    databases = _said(claim, "databases")[0]
-    static = _said(claim, "static")[0]
+    databases = claim_key(claim, "databases")[0]
+    static = claim_key(claim, "static")[0]
     assert isinstance(databases, list)
     assert isinstance(static, dict)
     yield from ((said, Code.NAME_CLASH, Severity.ERROR, "") for said in _clashes(private, databases))
@@ -86,7 +86,7 @@ def _of_claim(claim: Claim, private: list[str], config: Config, host: Host) -> I
                 said = f"app.private: '{name}' is each tenant's own, and nginx would serve the one of the release"
                 yield said, Code.BAD_VALUE, Severity.ERROR, f"`static` names '{each.dir}'"
     yield from _way(claim, private, databases, host)
-    root = expand_environment(str(_said(claim, "root")[0]), host.environ)
+    root = expand_environment(str(claim_key(claim, "root")[0]), host.environ)
     if root is not None:
         yield from _in_release(absolute(host.base, root), names, config, host)
 
@@ -108,7 +108,7 @@ def _clashes(private: list[str], databases: list[str]) -> Iterator[str]:
 
 def _way(claim: Claim, private: list[str], databases: list[str], host: Host) -> Iterator[_Said]:
     """What stands against mounting."""
-    if _said(claim, "private_by")[0] != "mount":
+    if claim_key(claim, "private_by")[0] != "mount":
         return
     files = [each for each in private if _is_file(each, databases)]
     if files:
@@ -145,7 +145,7 @@ def _within(path: str, directory: str) -> bool:
     return path == directory or path.startswith(f"{directory}/")
 
 
-def _said(claim: Claim, key: str) -> tuple[object, tuple[str | int, ...]]:
+def claim_key(claim: Claim, key: str) -> tuple[object, tuple[str | int, ...]]:
     """A key of a tenant, and where it is said: by the platform when no level says it."""
     value, origin = claim.app(key)
     if any(key in app.model_fields_set for app, _ in claim.apps):

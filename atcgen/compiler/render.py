@@ -184,6 +184,7 @@ def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
     def command(*words: str) -> str:
         return " ".join(ini_command_word(each) for each in words)
 
+    behind = _behind(plan.tenants[0]) if plan.tenants else ()
     programs = [
         vars(tenant)
         | {
@@ -211,6 +212,10 @@ def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "agent_log_events": f"{logs}/events.log",
         "nginx_log": f"{logs}/nginx.log",
         "programs": programs,
+        "zygotes": [
+            vars(each) | {"command": _Spelt(command(*behind, "/bin/sh", f"{launch}/{each.program}.sh"))}
+            for each in plan.zygotes
+        ],
         "builds": [
             vars(build) | {"command": _Spelt(command("/bin/sh", f"{launch}/{build.program}.sh"))}
             for build in plan.builds
@@ -232,14 +237,18 @@ def _supervisor(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
 
 
 def _launcher(tenant: TenantPlan) -> tuple[str, ...]:
-    """What runs the script of a tenant: behind all that serve, if it boots behind them.
+    """What runs the script of a tenant."""
+    # What the machine mounts and unmounts is seen, and what is mounted for the tenant is seen nowhere else.
+    apart = ("unshare", "--mount", "--propagation", "slave") if _mounts(tenant) else ()
+    return (*_behind(tenant), *apart, "/bin/sh")
+
+
+def _behind(tenant: TenantPlan) -> tuple[str, ...]:
+    """What puts a process behind all that serve, if it boots behind them.
 
     That is not what `nice` does: since Linux 6.6 anybody may wait until the nicest has used up its slice.
     """
-    behind = ("chrt", "-i", "0") if tenant.boots_behind else ()
-    # What the machine mounts and unmounts is seen, and what is mounted for the tenant is seen nowhere else.
-    apart = ("unshare", "--mount", "--propagation", "slave") if _mounts(tenant) else ()
-    return (*behind, *apart, "/bin/sh")
+    return ("chrt", "-i", "0") if tenant.boots_behind else ()
 
 
 def _mounts(tenant: TenantPlan) -> list[dict[str, str]]:
@@ -268,6 +277,8 @@ def _launch(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
         "configuration": f"{plan.paths.current}/nginx/nginx.conf",
         "error_log": f"{plan.paths.logs}/nginx.error.log",
         "base": plan.base,
+        "shims": plan.shims,
+        "ask": f"{plan.shims}/preload/ask.py",
     }
     template = shell.get_template("supervisor/launch.sh.j2")
     for tenant in plan.tenants:
@@ -283,7 +294,12 @@ def _launch(plan: Plan, templates: Templates) -> Iterator[tuple[str, str]]:
             "prepared": f"{tenant.directory}/.prepared",
         }
         yield f"launch/{tenant.program}.sh", template.render(context | files | {"tenant": view})
+    template = shell.get_template("supervisor/zygote.sh.j2")
     copies = any(tenant.backup for tenant in plan.tenants)
+    for zygote in plan.zygotes:
+        view = vars(zygote) | {"socket": zygote.socket, "learned": zygote.learned}
+        view |= {"withheld": _withheld(plan, copies=copies)}
+        yield f"launch/{zygote.program}.sh", template.render(context | {"zygote": view})
     template = shell.get_template("supervisor/build.sh.j2")
     for build in plan.builds:
         view = vars(build) | {"withheld": _withheld(plan, copies=copies)}

@@ -10,6 +10,7 @@ from atcgen.compiler.interpolate import expand_environment, mentions
 from atcgen.compiler.names import LONGEST_PROGRAM, program_name
 from atcgen.compiler.paths import absolute
 from atcgen.compiler.plan import Host
+from atcgen.compiler.preload import check_preload
 from atcgen.compiler.private import check_private
 from atcgen.compiler.routes import infer, slug
 from atcgen.compiler.sayable import app_levels, check_sayable
@@ -41,6 +42,7 @@ def cross_check(document: Document, config: Config, host: Host) -> list[Diagnost
         *_roots(document, claims, host),
         *check_sayable(document, config, host),
         *_files(document, claims),
+        *check_preload(document, claims, host),
         *check_private(document, config, claims, host),
         *_store(document, config, host),
         *target_of(config).check(config, document, host),

@@ -231,6 +231,11 @@ class App(Section):
         "assets", description="Which responses marked public the HTTP cache may keep: those of files, all, or none."
     )
     user: Text | None = Field(None, description="The unix user the tenant runs as; needs root.")
+    preload: bool = Field(
+        False,
+        description="Keep a process that has the framework loaded while any tenant is awake, and fork it to wake "
+        "another: for `start` commands of gunicorn, uvicorn, hypercorn, daphne, waitress-serve and python.",
+    )
     restart: Literal["overlap", "hold"] = Field(
         "overlap", description="Start the new process beside the old one, or stop first and hold requests meanwhile."
     )

@@ -14,6 +14,7 @@ from atcgen.compiler.commands import command_words, hook_plans
 from atcgen.compiler.names import application_path, socket_directory
 from atcgen.compiler.paths import absolute
 from atcgen.compiler.plan import Host, MigrationsPlan, Paths, PrivatePlan, StaticPlan, StorePlan, TenantPlan
+from atcgen.compiler.preload import preload_plan
 from atcgen.compiler.private import private_plan, sendfile_mapping, sent_files
 from atcgen.compiler.schema import App, Backup, Config, Idle, StaticDirectory
 from atcgen.compiler.shared import shared_plan
@@ -92,6 +93,7 @@ def tenant_plan(wanted: Wanted, port: int, config: Config, host: Host, paths: Pa
         private=private,
         env=_environment(wanted, own, port, databases[0], host),
         start=command_words(start, own, host),
+        preload=preload_plan(app, start, values, root, config, host, paths, private),
         prepare=command_words(prepare, own, host),
         migrations=MigrationsPlan(**dict(app.migrations)) if app.migrations.files else None,
         build="",

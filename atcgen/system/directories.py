@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from atcgen.compiler.paths import is_made
-from atcgen.compiler.plan import Plan, TenantPlan
+from atcgen.compiler.plan import Plan, PreloadPlan, TenantPlan
 
 
 def make_state_directories(plan: Plan) -> None:
@@ -34,6 +34,15 @@ def make_store_directories(directories: Iterable[str], base: str, state: str) ->
     for each in directories:
         if is_made(each, base, state):
             Path(each).mkdir(parents=True, exist_ok=True)
+
+
+def make_zygote_directory(plan: PreloadPlan) -> None:
+    """Where a zygote listens, and keeps what it has learned: for its user alone."""
+    directory = Path(plan.directory)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.geteuid() == 0 and plan.unix_user:
+        user = pwd.getpwnam(plan.unix_user)
+        os.chown(directory, user.pw_uid, user.pw_gid)
 
 
 def make_tenant_directories(plan: TenantPlan, worker_user: str) -> None:

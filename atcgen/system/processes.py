@@ -45,15 +45,33 @@ def can_prefer() -> bool:
     return capable and shutil.which("chrt") is not None and os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
 
-def treat_as_others(pid: int) -> None:
-    """Take back what `chrt -i 0` did to a process, to its threads, and to those of all below it."""
+def treat_as_others(*pids: int) -> None:
+    """Take back what `chrt -i 0` did to processes, to their threads, and to those of all below them."""
     for _ in range(_MOST_LOOKS):  # whatever is begun meanwhile begins as its parent was
-        behind = [each for each in _threads(pid) if _is_behind(each)]
+        behind = [each for pid in pids for each in _threads(pid) if _is_behind(each)]
         for each in behind:
             with suppress(OSError):
                 os.sched_setscheduler(each, os.SCHED_OTHER, os.sched_param(0))
         if not behind:
             return
+
+
+def joined(group: int, zygote: int) -> list[int]:
+    """Those in a process group that a zygote has forked; it may have died, and then all are looked at."""
+    alive = Path(f"/proc/{zygote}/task/{zygote}/children")
+    try:
+        candidates = alive.read_text(encoding="ascii").split()
+    except OSError:
+        candidates = [each for each in os.listdir("/proc") if each.isdigit()]
+    return [int(each) for each in candidates if int(each) != group and _group(each) == group]
+
+
+def _group(pid: str) -> int:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0
+    return int(stat.rpartition(")")[2].split()[2])
 
 
 def below(pid: int) -> list[int]:

@@ -36,6 +36,7 @@ app:
 fleet: {secret: s, steer: true, elsewhere: [{path: "**.pdf", app: print}], app: shows, replay: 1m}
 users:
   a: {tenants: {x: {}, y: {host: y.example}, z: {app: {start: "serve ${port}", cache: all}}}}
+  d: {tenants: {x: {app: {start: "gunicorn --bind unix:${socket} a", preload: true, private: []}}}}
   b: {region: bos, tenants: {x: {}, y: {host: away.example}}}
   c: {tenants: {x: {region: bos}, s: {app: {prefix: strip}}}}
 routes: [{endpoint: /, app: {streaming: true}}]
