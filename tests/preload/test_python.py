@@ -18,7 +18,7 @@ SLEEP = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(600)\n"
 @pytest.fixture
 def forks() -> Iterator[Zygote]:
     """One that listens."""
-    with zygote() as found:
+    with zygote(Zygote) as found:
         found.start()
         yield found
 
