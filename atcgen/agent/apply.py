@@ -143,7 +143,11 @@ class Applier:
         words += ["--", *plan.command]
         pipe = asyncio.subprocess.PIPE
         child = await asyncio.create_subprocess_exec(*words, stdin=pipe, stdout=pipe, stderr=pipe)
-        said, complaints = await child.communicate((text or "").encode(errors="surrogateescape"))
+        try:
+            said, complaints = await child.communicate((text or "").encode(errors="surrogateescape"))
+        finally:
+            if child.returncode is None:  # the agent ends, and nobody waits for it
+                child.kill()
         if child.returncode:
             raise ApplyError(complaints.decode(errors="replace").strip().removesuffix(_CLOSING).strip())
         name = said.decode().strip()

@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
-PATIENCE = 600.0  # for a tenant that is prepared and started by the request
+PATIENCE = 180.0  # for a tenant that is prepared and started by the request
 
 _URLS = {"href", "src", "action", "formaction", "poster"}
 _LATER = re.compile(r"data-[\w-]*(?:url|href|src|path)\Z")  # what a script will ask for

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 import yaml
 
-from tests.platforms.browser import Browser
+from tests.platforms.browser import Browser, read
 from tests.platforms.environments import ROOT, environment
 from tests.platforms.harness import Subject, verify
 from tests.platforms.live import Live
-from tests.system.running import Atc
+from tests.system.running import Atc, serving_file
 
 pytestmark = pytest.mark.system
 
@@ -99,16 +101,46 @@ def test_a_project_with_channels(tmp_path: Path) -> None:
     verify(_admin_of("django, channels", root, Live("websocket", "/ws/changes")))
 
 
-def test_the_calendar_of_the_example() -> None:
-    """As its atc.yml has it."""
+def _example() -> dict[str, Any]:
     environment("django")
     file = ROOT / "examples/calendar-django/atc.yml"
-    app = yaml.safe_load(file.read_text())["app"] | {"root": str(file.parent)}
+    app: dict[str, Any] = yaml.safe_load(file.read_text())["app"]
+    return app | {"root": str(file.parent)}
+
+
+def test_what_people_upload_is_the_tenants() -> None:
+    """It lies below the tenant's directory, and nginx serves it below the tenant's prefix, to no other's readers."""
+    form = {"title": "Choir", "day": "2026-05-04", "start": "09:00", "end": "10:00", "notes": ""}
+    config = {"idle": "1h", "app": _example(), "users": {"a": {"tenants": {"x": None, "y": None}}}}
+    server = {"bind": "127.0.0.1"}
+    with serving_file(lambda port: yaml.safe_dump({**config, "server": {**server, "http_port": port}})) as atc:
+        base = f"http://localhost:{atc.port}/a/x"
+        atc.cli("start", "a/x")
+        with requests.Session() as session:
+            session.get(f"{base}/events/new", timeout=60)
+            answer = session.post(
+                f"{base}/events/new",
+                data=form | {"csrfmiddlewaretoken": session.cookies["csrftoken"]},
+                files={"attachment": ("plan.txt", b"the plan")},
+                timeout=60,
+            )
+        assert answer.status_code == 200, answer.text
+        (url,) = (each for each in read(answer.url, 200, answer.text).links if each.endswith("plan.txt"))
+
+        assert url == f"{base}/media/attachments/plan.txt"
+        assert atc.get("/a/x/media/attachments/plan.txt") == (200, "the plan")
+        assert atc.get("/a/y/media/attachments/plan.txt")[0] == 404
+        assert (atc.home / "data/a.x/media/attachments/plan.txt").read_text() == "the plan"
+        assert atc.state("a/y") == "stopped"  # nobody is woken for a file
+
+
+def test_the_calendar_of_the_example() -> None:
+    """As its atc.yml has it."""
     live = Live("events", "/live")
     verify(
         Subject(
             "django, examples/calendar-django",
-            app,
+            _example(),
             live,
             sign_in="/sign-in",
             token="cookie",

@@ -202,12 +202,13 @@ def test_a_second_start_does_not_prepare(serving: Atc) -> None:
 
 
 @pytest.mark.system
-def test_stylesheets_that_were_compiled_once_find_their_images_everywhere(serving: Atc) -> None:
-    """Below a prefix and at a host of its own."""
+def test_pages_say_where_things_are_below_a_prefix_and_at_a_host(serving: Atc) -> None:
+    """Action Cable, assets, and the images of stylesheets that were compiled once for all."""
     base = f"http://127.0.0.1:{serving.port}"
     for prefix, host in (("/a/x", f"127.0.0.1:{serving.port}"), ("", "fair.example")):
         page = serving.ask(f"{prefix}/", headers={"Host": host})
         assert page.status == 200, page.text
+        assert f'<meta name="action-cable-url" content="{prefix}/cable" />' in page.text
         sheets = [each for each in read(f"{base}{prefix}/", 200, page.text).assets if each.endswith(".css")]
         assert [each.startswith(f"{base}{prefix}/assets/") for each in sheets] == [True]
         style = serving.ask(sheets[0].removeprefix(base), headers={"Host": host})
