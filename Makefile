@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install test-apps nginx run fleet build test bench check format docs clean
+.PHONY: help install test-apps nginx run fleet build test bench platforms check format docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -55,6 +55,10 @@ test: install nginx ## run every test
 
 bench: install nginx ## measure what atc costs; exit 1 when a bar is missed
 	$(VENV)/bin/python -m bench
+
+platforms: install nginx ## compare the calendars that are installed, and write to forty tenants of them a thousand times
+	ATC_WRITES=1000 $(VENV)/bin/pytest tests/platforms/test_ten.py
+	$(VENV)/bin/python -m bench platforms
 
 check: install ## lint and types, without writing
 	$(VENV)/bin/ruff check .
