@@ -1,6 +1,6 @@
 """What `app.preload` gives: how long a wake takes with it and without, and what ten tenants that are awake hold.
 
-Of the calendar, where it is installed: wakes are of a tenant that sleeps, one at a time, by its first request through
+Of the calendars that are installed: wakes are of a tenant that sleeps, one at a time, by its first request through
 nginx, the zygote having learned what there is to load. Memory is the proportional share (PSS) of all processes of the
 tenants, what stands for them, and the zygote included; MB.
 """
@@ -17,6 +17,7 @@ from bench.figures import Figure
 from bench.processes import command, descendants, memory
 from bench.running import Atc, Document, answer, atc, is_ok
 
+RAILS = CALENDAR.parent / "calendar-rails"
 TENANTS = 10
 ROUNDS = 3
 BAR = 0.6  # of the time without
@@ -25,7 +26,9 @@ BAR = 0.6  # of the time without
 def run() -> Iterator[Figure]:
     """The figures for each application that is there."""
     if (CALENDAR / ".venv").is_dir():
-        yield from compared("calendar", calendar())
+        yield from compared("Flask calendar", calendar())
+    if (RAILS / "Gemfile.lock").exists():
+        yield from compared("Rails calendar", {"root": str(RAILS), "platform": "rails"})
 
 
 def compared(name: str, app: Document) -> Iterator[Figure]:
@@ -80,8 +83,8 @@ def _kind(line: str) -> str:
     if "preload/wait.sh" in line:
         return "what stands for them"
     if "/zygote." in line:
-        return "zygote and forks"
-    return "application" if "gunicorn" in line or "puma" in line else ""
+        return "zygote"
+    return "processes" if "gunicorn" in line or "puma" in line else ""
 
 
 def _sizes(running: Atc) -> dict[str, float]:

@@ -24,7 +24,7 @@ from atcgen.compiler.source import Document
 from atcgen.diagnostics import Code, Diagnostic, Severity
 from atcgen.platforms import PLATFORMS
 
-KNOWN = "gunicorn, uvicorn, hypercorn, daphne, waitress-serve and python"
+KNOWN = "gunicorn, uvicorn, hypercorn, daphne, waitress-serve, python, puma and bundle exec puma"
 _PYTHON = re.compile(r"gunicorn|uvicorn|hypercorn|daphne|waitress-serve|python[0-9.]*")
 # What languages read before any code of an application runs, wherever it is written.
 _EARLY = re.compile(r"(PYTHON|BUNDLE_|GEM_|RUBY|RAILS_ENV\Z|RACK_ENV\Z|LANG\Z|LC_|LD_|MALLOC_|TZ\Z)")
@@ -40,6 +40,10 @@ def preloadable(start: str) -> tuple[str, str]:
     if words and _PYTHON.fullmatch(os.path.basename(words[0])):
         is_known = not os.path.basename(words[0]).startswith("python") or _is_script(words[1:])
         return ("python", words[0]) if is_known else ("", "")
+    if words and os.path.basename(words[0]) == "puma":
+        return "ruby", words[0]
+    if [os.path.basename(words[0]) if words else "", *words[1:3]] == ["bundle", "exec", "puma"]:
+        return "ruby", shlex.join(words[:3])
     return "", ""
 
 

@@ -234,7 +234,7 @@ class App(Section):
     preload: bool = Field(
         False,
         description="Keep a process that has the framework loaded while any tenant is awake, and fork it to wake "
-        "another: for `start` commands of gunicorn, uvicorn, hypercorn, daphne, waitress-serve and python.",
+        "another: for `start` commands of gunicorn, uvicorn, hypercorn, daphne, waitress-serve, python and puma.",
     )
     restart: Literal["overlap", "hold"] = Field(
         "overlap", description="Start the new process beside the old one, or stop first and hold requests meanwhile."

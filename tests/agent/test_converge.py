@@ -17,7 +17,8 @@ from atcgen.errors import ApplyError
 from atcgen.fleet.history import History, open_history, written
 from atcgen.fleet.reports import Report, read_all
 from atcgen.fleet.reports import write as really
-from atcgen.system.store import FileStore, Found, Store
+from atcgen.system.store import Found, Store
+from atcgen.system.store_directory import DirectoryStore
 from atcgen.system.supervisor import Supervisor
 from tests.compiler.compiling import compiled, machine
 
@@ -63,16 +64,16 @@ def history_of(applier: Applier) -> History:
 def gate(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """Questions for the next edition wait here until it is open; they are counted in `asked`."""
     opened = asyncio.Event()
-    really = FileStore.get
+    really = DirectoryStore.get
 
-    async def get(self: FileStore, key: str) -> Found | None:
+    async def get(self: DirectoryStore, key: str) -> Found | None:
         if key.startswith("fleet/config"):
             asked.append(key)
             await opened.wait()
         return await really(self, key)
 
     asked.clear()
-    monkeypatch.setattr(FileStore, "get", get)
+    monkeypatch.setattr(DirectoryStore, "get", get)
     return opened
 
 

@@ -36,7 +36,9 @@ app:
 fleet: {secret: s, steer: true, elsewhere: [{path: "**.pdf", app: print}], app: shows, replay: 1m}
 users:
   a: {tenants: {x: {}, y: {host: y.example}, z: {app: {start: "serve ${port}", cache: all}}}}
-  d: {tenants: {x: {app: {start: "gunicorn --bind unix:${socket} a", preload: true, private: []}}}}
+  d:
+    app: {preload: true, private: []}
+    tenants: {x: {app: {start: "gunicorn --bind unix:${socket} a"}}, y: {app: {start: "puma -b unix://${socket}"}}}
   b: {region: bos, tenants: {x: {}, y: {host: away.example}}}
   c: {tenants: {x: {region: bos}, s: {app: {prefix: strip}}}}
 routes: [{endpoint: /, app: {streaming: true}}]

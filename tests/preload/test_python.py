@@ -18,7 +18,7 @@ SLEEP = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(600)\n"
 @pytest.fixture
 def forks() -> Iterator[Zygote]:
     """One that listens."""
-    with zygote() as found:
+    with zygote(Zygote) as found:
         found.start()
         yield found
 
@@ -120,7 +120,7 @@ def test_signals_end_it_as_they_end_any_process(forks: Zygote, number: signal.Si
 
 def test_it_ends_when_who_asked_is_killed(forks: Zygote) -> None:
     """With what it has begun."""
-    process = forks.ask("import os, time\nchild = os.fork()\nprint(os.getpid(), flush=True)\ntime.sleep(600)\n")
+    process = forks.ask("import os, time\nos.fork()\nos.write(1, b'%d\\n' % os.getpid())\ntime.sleep(600)\n")
     pids = {int(first_line(process)), int(first_line(process))}
     os.kill(process.pid, signal.SIGKILL)
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 SHIMS = Path(__file__).parents[2] / "atcgen/platforms/shims"
 PATIENCE = 30.0
@@ -40,12 +41,16 @@ class Zygote:
         assert self.process is not None
         return self.process.pid
 
+    def words(self) -> list[str]:
+        """The command that it is."""
+        script = str(SHIMS / "python/zygote.py")
+        return [sys.executable, script, str(self.socket), str(self.learned), str(self.home)]
+
     def start(self, **environ: str) -> None:
         """Have it listen."""
-        words = [sys.executable, str(SHIMS / "python/zygote.py"), str(self.socket), str(self.learned), str(self.home)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                words, cwd=self.home, env=os.environ | environ, stdout=log, stderr=log, process_group=0
+                self.words(), cwd=self.home, env=os.environ | environ, stdout=log, stderr=log, process_group=0
             )
         until(self.listens, "the zygote listens")
 
@@ -96,6 +101,9 @@ class Zygote:
             each.wait()
 
 
+_Z = TypeVar("_Z", bound=Zygote)
+
+
 def first_line(process: subprocess.Popen[bytes]) -> str:
     """What a process says first."""
     assert process.stdout is not None
@@ -108,10 +116,10 @@ def outcome(process: subprocess.Popen[bytes]) -> int:
 
 
 @contextmanager
-def zygote() -> Iterator[Zygote]:
+def zygote(kind: type[_Z]) -> Iterator[_Z]:
     """One that has not been started."""
     home = Path(tempfile.mkdtemp(prefix="zyg-"))
-    found = Zygote(home)
+    found = kind(home)
     try:
         yield found
     finally:

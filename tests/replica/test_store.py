@@ -469,7 +469,7 @@ def test_a_process_that_is_stuck_with_the_lock_is_noticed(tmp_path: Path, monkey
     """Nobody waits for it for ever; reading needs no lock."""
     import fcntl
 
-    monkeypatch.setattr("atcgen.system.store._LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("atcgen.system.store_directory._LOCK_SECONDS", 0.1)
     store = open_store(f"file://{tmp_path}", credentials={})
     with open(tmp_path / ".atc-lock", "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

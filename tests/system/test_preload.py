@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from atcgen.system.mounts import can_mount
 from atcgen.system.processes import runs
-from tests.system.running import Atc, running, wait_until
+from tests.system.running import APPLICATION, Atc, running, wait_until
 
 pytestmark = pytest.mark.system
 
@@ -189,3 +191,19 @@ def test_a_unix_user_has_a_zygote_of_its_own(tmp_path: Path) -> None:
         assert parent(pid) == zygote_of(atc)
         pids = (pid, zygote_of(atc), standing_for(atc, "a/y"))
         assert [os.stat(f"/proc/{each}").st_uid for each in pids] == [nobody] * 3
+
+
+@pytest.mark.skipif(not can_mount(), reason="nothing can be mounted here")
+def test_a_fork_is_where_its_private_directories_are(tmp_path: Path) -> None:
+    """In the mounts of its tenant, and not in those of the zygote."""
+    shutil.copy(APPLICATION, tmp_path)
+    app = f"preload: true, root: {tmp_path}, private: [scratch], private_by: mount"
+    with running(FORKED.replace("preload: true", app)) as atc:
+        atc.pid("/a/x/")
+        wait_until(lambda: zygote_of(atc) > 0)
+        pid = atc.pid("/a/y/")
+
+        assert parent(pid) == zygote_of(atc)
+        assert os.readlink(f"/proc/{pid}/ns/mnt") == os.readlink(f"/proc/{standing_for(atc, 'a/y')}/ns/mnt")
+        assert f"/scratch {tmp_path}/scratch " in Path(f"/proc/{pid}/mountinfo").read_text()
+        assert "scratch" not in Path(f"/proc/{zygote_of(atc)}/mountinfo").read_text()
