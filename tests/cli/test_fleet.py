@@ -111,7 +111,8 @@ def test_a_destruction_is_asked_for(call: Call, one: World) -> None:
     assert call("fleet", "apply").exit_code == 0
     one.file.write_text(HEAD + "users: {b: {region: ams, tenants: {}}}\n")
 
-    no, yes = call("fleet", "apply", answer="n\n"), call("fleet", "apply", "--grace", "0", "--discard-data", answer="y\n")
+    no = call("fleet", "apply", answer="n\n")
+    yes = call("fleet", "apply", "--grace", "0", "--discard-data", answer="y\n")
 
     assert no.exit_code == 1
     assert "\n- machine " in no.output
