@@ -191,6 +191,15 @@ def test_an_edit_with_errors_is_not_written(call: Call, one: World) -> None:
     assert one.existing().machines == ()
 
 
+def test_a_region_that_fly_does_not_have_is_doubted(call: Call, one: World) -> None:
+    """The API does not say what is wrong; atc may not know the newest, and goes on."""
+    said = call("user", "add", "a", "--region", "narnia", "--edit-only")
+
+    assert said.exit_code == 0
+    assert "'narnia' is no region of Fly.io that atc knows; those are ams, arn, " in said.output
+    assert "warning" not in call("user", "move", "a", "--to", "ams", "--edit-only").output
+
+
 def test_without_a_token_only_the_file_is_edited(call: Call, one: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--edit-only` says so; the rest needs one."""
     monkeypatch.delenv("FLY_API_TOKEN")

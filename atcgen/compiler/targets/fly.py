@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Iterator, Mapping
 
 from atcgen.compiler import interpolate
+from atcgen.compiler.fleet_schema import GIGABYTE
 from atcgen.compiler.machines import MEGABYTE, gigabytes, guest_of, machines, merged
 from atcgen.compiler.plan import Host
 from atcgen.compiler.schema import Config
@@ -83,6 +84,10 @@ def _sizes(config: Config, document: Document) -> Iterator[Diagnostic]:
         elif guest.memory_mb > _MOST_TO_SUSPEND_MB and "machine" in config.fleet.model_fields_set | set(path):
             said = f"a machine with {guest.memory_mb} MB cannot be suspended, and stops when it is idle"
             yield _unfit(where, said, Severity.WARNING)
+        section = config.users[str(user[0])].machine if user else config.fleet.machine
+        if "volume" in section.model_fields_set and machine.volume % GIGABYTE:
+            said = f"{'.'.join(map(str, path))}.volume: volumes have whole GB, so this one gets {gigabytes(machine)}"
+            yield _unfit(document.value_at((*path, "volume")), said, Severity.WARNING)
 
 
 def _has_own(config: Config, user: str) -> bool:
