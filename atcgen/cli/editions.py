@@ -27,6 +27,7 @@ from atcgen.system.directories import make_store_directories
 from atcgen.system.host import gather_host
 
 _T = TypeVar("_T")
+_LAST = 200  # editions that are compared with a file of which nobody knows where it is from
 
 
 class Diverged(AtcError):
@@ -56,7 +57,15 @@ def desk(file: Path | None, state: Path | None) -> Desk:
     shared = shared_alone(text, str(found), host)
     history = open_history(shared, os.environ)
     make_store_directories(shared.directories, host.base, host.state)
-    return Desk(found, home, shared, history, text, read_base(home))
+    return Desk(found, home, shared, history, text, read_base(home) or _same(history, text))
+
+
+def _same(history: History, text: str) -> Edition | None:
+    """The newest edition with this very text: what a copy of a file was made from, that came without its state."""
+    if not text:
+        return None
+    editions = (each for each in asked(history.last(_LAST)) if isinstance(each, Edition))
+    return next((each for each in editions if each.text == text), None)
 
 
 def asked(question: Coroutine[Any, Any, _T]) -> _T:

@@ -12,15 +12,22 @@ from atcgen.cli.source import compile_file, file_options, find_file, json_option
 
 @click.command("explain")
 @click.argument("url")
+@click.option("--method", default="GET", show_default=True, help="The method, for rules of fleet.elsewhere.")
 @file_options
 @json_option
 def command(
-    url: str, file: Path | None, region: str | None, instance: str | None, state: Path | None, as_json: bool
+    url: str,
+    method: str,
+    file: Path | None,
+    region: str | None,
+    instance: str | None,
+    state: Path | None,
+    as_json: bool,
 ) -> None:
     """Say which rule answers a URL or a path, for which tenant, on which machine, and why."""
     from atcgen.compiler.explain import explain
 
-    said = explain(compile_file(find_file(file), state, region, instance, as_running=True).plan, url)
+    said = explain(compile_file(find_file(file), state, region, instance, as_running=True).plan, url, method.upper())
     if as_json:
         click.echo(json.dumps(said.to_json(), indent=2))
         return

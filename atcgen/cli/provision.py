@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from atcgen.cli.push import push
 from atcgen.cli.source import find_file, read_text, running_options, state_directory
 from atcgen.compiler import Compiled, compile_text
 from atcgen.errors import AtcError
+from atcgen.fleet.editions import Edition
 from atcgen.fleet.history import open_history
 from atcgen.fleet.reports import forget, read_all
 from atcgen.provision.draft import Draft
 from atcgen.provision.executor import Executor
 from atcgen.provision.existing import Existing
+from atcgen.provision.former import former_tenants
 from atcgen.provision.planner import difference, too_large
 from atcgen.provision.safety import Safety
 from atcgen.provision.steps import Destroying, Step
@@ -30,6 +33,7 @@ from atcgen.system.fly import open_fly
 from atcgen.system.host import gather_host
 from atcgen.system.templates import read_templates
 
+_EDITIONS = 200  # that are asked which tenants a user had who left
 _PLACE = frozenset({"FLY_REGION", "FLY_MACHINE_ID", "ATC_REGION", "ATC_MACHINE"})
 
 
@@ -103,8 +107,17 @@ def hands(draft: Draft, terms: Terms) -> Executor:
     def opened() -> Vault:
         return vault(store, os.environ)
 
-    safety = Safety(opened if store.url else None, draft.tenants(), terms.discards)
+    safety = Safety(opened if store.url else None, draft.tenants(), terms.discards, cache(partial(_former, draft)))
     return Executor(fly, draft, safety, click.echo, grace=terms.grace, patience=terms.patience)
+
+
+def _former(draft: Draft) -> Mapping[str, tuple[str, ...]]:
+    """The tenants of users who left atc.yml, as far as its last editions go."""
+    compiled = draft.compile()
+    if not compiled.plan.shared.is_followed:
+        return {}
+    editions = asyncio.run(open_history(compiled.plan.shared, os.environ).last(_EDITIONS))
+    return former_tenants((each.text for each in editions if isinstance(each, Edition)), compiled.config.users)
 
 
 def carry_out(draft: Draft, terms: Terms) -> None:

@@ -14,8 +14,9 @@ from atcgen.fleet.local import take
 
 @click.command("rollback")
 @click.argument("number", type=click.IntRange(min=1))
+@click.option("-m", "--message", default="", help="Why, for `atc history`.")
 @running_options
-def command(number: int, file: Path | None, state: Path | None) -> None:
+def command(number: int, message: str, file: Path | None, state: Path | None) -> None:
     """Make the text of edition NUMBER the next edition; an atc.yml here that was not edited follows."""
     place = desk(file, state)
     old = asked(place.history.read(number))
@@ -24,7 +25,8 @@ def command(number: int, file: Path | None, state: Path | None) -> None:
     if newest.edition and newest.edition.text == old.text:
         click.echo(f"edition {newest.edition.number} says the same already")
         return
-    edition = asked(place.history.add(written(old.text, who(), f"as edition {number}"), newest))
+    said = f"as edition {number}" + (f": {message}" if message else "")
+    edition = asked(place.history.add(written(old.text, who(), said), newest))
     if place.base and place.text == place.base.text:
         take(place.file, edition, place.state)
     else:

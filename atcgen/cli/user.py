@@ -11,6 +11,7 @@ from atcgen.cli.provision import Terms, apply_options, carry_out, draft_options
 from atcgen.errors import AtcError
 from atcgen.provision.draft import Draft
 from atcgen.provision.edit import add_user, empty, set_keys
+from atcgen.provision.prices import REGIONS
 
 
 @click.group("user")
@@ -34,6 +35,7 @@ def add(
         raise AtcError(f"there is a user {name} already", hint=f"atc user move {name} --to {region}")
     values: dict[str, Any] = {"name": label} if label else {}
     values |= {"region": region, "machine": size or empty()}
+    _doubt(draft, region)
     draft.edits.append(partial(add_user, user=name, values=values))
     _finish(draft, terms, edit_only)
 
@@ -59,8 +61,16 @@ def move(draft: Draft, terms: Terms, name: str, region: str, edit_only: bool) ->
             f"nothing of {name} is copied, and so nothing can move", hint="storage.replica says where to copy it"
         )
     if user.region != region:
+        _doubt(draft, region)
         draft.edits.append(partial(set_keys, path=("users", name), values={"region": region}))
     _finish(draft, terms, edit_only)
+
+
+def _doubt(draft: Draft, region: str) -> None:
+    """Fly.io does not say that a region is the problem. It may have new ones, so this stops nobody."""
+    if draft.compile().config.fleet.target == "fly" and region not in REGIONS:
+        known = ", ".join(sorted(REGIONS))
+        click.echo(f"warning: '{region}' is no region of Fly.io that atc knows; those are {known}", err=True)
 
 
 def _finish(draft: Draft, terms: Terms, edit_only: bool) -> None:

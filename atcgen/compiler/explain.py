@@ -26,8 +26,11 @@ class Explanation:
         return asdict(self)
 
 
-def explain(plan: Plan, url: str) -> Explanation:
-    """Explain a URL, or a path alone; a host without a scheme is taken for a path."""
+def explain(plan: Plan, url: str, method: str = "GET") -> Explanation:
+    """Explain a URL, or a path alone; a host without a scheme is taken for a path.
+
+    The method counts only where rules of fleet.elsewhere name some.
+    """
     parts = urlsplit(url if "://" in url else f"///{url.removeprefix('/')}")
     host, path = (parts.hostname or "").lower(), resolved(parts.path or "/")
     if plan.server.health_check_path and path == plan.server.health_check_path:
@@ -42,7 +45,7 @@ def explain(plan: Plan, url: str) -> Explanation:
         if remote.host and remote.host == host:
             return _replayed(url, remote, f"its host is {host}")
     for rule in plan.fleet.rules:
-        if re.match(rule.pattern.replace(r"\z", r"\Z"), f"GET {path}"):
+        if re.match(rule.pattern.replace(r"\z", r"\Z"), f"{method} {path}"):
             if not rule.target:
                 break
             return Explanation(

@@ -46,6 +46,7 @@ def fleet_plan(config: Config, document: Document, host: Host, uncached: Collect
     if fleet.replay.fallback:
         said["fallback"] = "force_self"
     given = host.environ.get("FLY_RESOLVER", "")
+    elsewhere = tuple(without_own_app(each, fleet, host) for each in fleet.elsewhere)
     return FleetPlan(
         target=fleet.target,
         app=app_of(fleet, host),
@@ -61,12 +62,17 @@ def fleet_plan(config: Config, document: Document, host: Host, uncached: Collect
         steers=fleet.steer,
         rules=tuple(
             Rule(_pattern(each), _target(each, fleet, host), str(document.at(("fleet", "elsewhere", index))))
-            for index, each in enumerate(fleet.elsewhere)
+            for index, each in enumerate(elsewhere)
         ),
-        known=tuple(sorted({_known(each) for each in fleet.elsewhere if each.app}, key=lambda each: each.target)),
+        known=tuple(sorted({_known(each) for each in elsewhere if each.app}, key=lambda each: each.target)),
         hosts=tuple(_host(name, each.url, host) for name, each in sorted(fleet.hosts.items())),
         authorities=host.authorities if any(each.url.startswith("https:") for each in fleet.hosts.values()) else "",
     )
+
+
+def without_own_app(each: Elsewhere, fleet: Fleet, host: Host) -> Elsewhere:
+    """An entry as a machine of this app has it: its own app goes without saying, or it would replay to itself."""
+    return each.model_copy(update={"app": None}) if each.app and each.app == app_of(fleet, host) else each
 
 
 def by_host(fleet: Fleet) -> bool:

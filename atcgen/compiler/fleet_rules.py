@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from atcgen.compiler.claims import spellings
-from atcgen.compiler.fleet import by_host
+from atcgen.compiler.fleet import app_of, by_host
 from atcgen.compiler.fleet_schema import Elsewhere
 from atcgen.compiler.plan import Host
 from atcgen.compiler.schema import Config, Level
@@ -17,7 +17,7 @@ _SHORTEST_CACHE = 10  # seconds, of Fly Proxy
 
 def fleet_check(document: Document, config: Config, host: Host) -> list[Diagnostic]:
     """Everything that only shows when keys are looked at together."""
-    return [*_replay(document, config), *_elsewhere(document, config), *_places(document, config, host)]
+    return [*_replay(document, config), *_elsewhere(document, config, host), *_places(document, config, host)]
 
 
 def _replay(document: Document, config: Config) -> Iterator[Diagnostic]:
@@ -33,12 +33,16 @@ def _replay(document: Document, config: Config) -> Iterator[Diagnostic]:
             yield Diagnostic(document.value_at((*origin, key)), said, Code.BAD_VALUE, hint=hint)
 
 
-def _elsewhere(document: Document, config: Config) -> Iterator[Diagnostic]:
+def _elsewhere(document: Document, config: Config, host: Host) -> Iterator[Diagnostic]:
     for index, each in enumerate(config.fleet.elsewhere):
         origin: Path = ("fleet", "elsewhere", index)
         if not (each.app or each.region or each.instance):
             said = "an entry of fleet.elsewhere has to name an app, a region or an instance"
             yield Diagnostic(document.at(origin), said, Code.MISSING_KEY)
+        elif each.app and each.app == app_of(config.fleet, host) and not (each.region or each.instance):
+            said = f"fleet.elsewhere: '{each.app}' is this app, and each of its machines would replay to itself"
+            where, hint = document.value_at((*origin, "app")), "name a region, an instance or another app"
+            yield Diagnostic(where, said, Code.BAD_VALUE, hint=hint)
         if each.app and by_host(config.fleet):
             said = f"fleet.elsewhere: target '{config.fleet.target}' knows no apps of Fly.io"
             yield Diagnostic(document.value_at((*origin, "app")), said, Code.BAD_VALUE, hint="name one of fleet.hosts")

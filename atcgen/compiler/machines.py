@@ -73,7 +73,7 @@ def named_instances(config: Config) -> frozenset[str]:
     """Every machine that atc.yml names by its id."""
     levels: list[Level] = [*config.users.values(), *config.routes]
     levels += [tenant for user in config.users.values() for tenant in user.tenants.values()]
-    elsewhere = [each.instance for each in config.fleet.elsewhere if not each.app]
+    elsewhere = [each.instance for each in config.fleet.elsewhere if each.app in (None, config.fleet.app)]
     return frozenset(name for name in (*(each.instance for each in levels), *elsewhere) if name)
 
 

@@ -168,7 +168,8 @@ def diagnostics_page(templates: Templates) -> str:
         _MADE,
         "",
         "One line each: file, line, column, whether it stops the compiler, what is wrong, and its kind in brackets.",
-        "All of a file's problems come at once. `atc check` prints them, with `--json` for programs; `atc run` and",
+        "A file's problems come at once; those between keys once each key is right by itself. `atc check` prints them,",
+        "with `--json` for programs; `atc run` and",
         "`atc build` stop at errors, and an edit with errors leaves what runs as it is. Warnings stop nothing.",
         "",
     ]

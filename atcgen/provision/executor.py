@@ -239,10 +239,10 @@ class Executor:
         return existing.without_volume(step.volume)
 
     def _user_of(self, name: str, shape: Shape) -> str | None:
-        """Whose disk has that name: '' when several share it, None when it is of nobody in atc.yml."""
+        """Whose disk has that name: '' when several share it, None when nobody knows whose it was."""
         if name.startswith(SHARED_VOLUME):
             return ""
-        return next((user for user in self.safety.tenants if user and user_volume(shape, user) == name), None)
+        return next((user for user in self.safety.users() if user_volume(shape, user) == name), None)
 
 
 def _refused(name: str, verdict: Verdict) -> Refused:

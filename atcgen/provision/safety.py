@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from atcgen.compiler.names import program_name
@@ -29,11 +29,16 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Safety:
-    """`tenants` are those of each user in atc.yml. `discards`: what was never copied may go; what is held may not."""
+    """`tenants` are those of each user in atc.yml. `discards`: what was never copied may go; what is held may not.
+
+    `former` says the tenants of users who left atc.yml; a user whom it does not name may have had any. Leases alone do
+    not say it: a tenant has none that last ran before `storage.replica` was set.
+    """
 
     vault: Callable[[], Vault] | None  # None: nothing is copied
     tenants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     discards: bool = False
+    former: Callable[[], Mapping[str, tuple[str, ...]]] = dict
 
     def of_machine(self, machine: str, user: str) -> Verdict:
         """Of one that exists; `user` is '' where several share it."""
@@ -42,7 +47,7 @@ class Safety:
     def of_volume(self, user: str | None, machines: Iterable[str]) -> Verdict:
         """Of a disk that no machine has: who went down with a tenant may have left its last changes there.
 
-        `user` is None where it was of somebody who is not in atc.yml any more.
+        `user` is None where nobody knows whose it was.
         """
         known = set(machines)
         return self._verdict(user, lambda lease: lease.holder not in known)
@@ -56,10 +61,32 @@ class Safety:
         held = tuple(sorted(each.tenant for each in mine if each.held and matters(each)))
         if self.discards:
             return Verdict(held)
-        known = {program_name(each.tenant.strip("/")) for each in leases if each.path}
-        here = [one for owner, each in self.tenants.items() if user in ("", owner) for one in each]
-        never = [each for each in here if program_name(each.strip("/")) not in known]
-        return Verdict(held, tuple(f"nothing of {each} was ever copied" for each in never))
+        return Verdict(held, tuple(self._unsaved(user, mine)))
+
+    def _unsaved(self, user: str | None, mine: list[Lease]) -> Iterator[str]:
+        """Why what was never copied may be there. A tenant that was deleted has nothing to lose."""
+        copied = {program_name(each.tenant.strip("/")) for each in mine if each.path or each.deleted is not None}
+        had = None if user is None else self._had(user)
+        if had is None:
+            whose = f"which tenants {user} had" if user else "whose it was"
+            yield f"nothing says {whose}, and whether all of it was copied"
+        for each in dict.fromkeys((*(had or ()), *(lease.tenant for lease in mine))):
+            if program_name(each.strip("/")) not in copied:
+                yield f"nothing of {each} was ever copied"
+
+    def _had(self, user: str) -> tuple[str, ...] | None:
+        """The tenants of a user, or of all where several share it; None when nothing says them."""
+        if user in self.tenants and user:
+            return self.tenants[user]
+        former = self.former()
+        if user:
+            return former.get(user)
+        return tuple(one for each in (*self.tenants.values(), *former.values()) for one in each)
+
+    def users(self) -> Iterator[str]:
+        """Everybody who is known to have had a machine, whether or not they left."""
+        yield from (each for each in self.tenants if each)
+        yield from self.former()
 
     def _mine(self, user: str | None, leases: list[Lease]) -> list[Lease]:
         """Those of a user, of users that left, or all."""

@@ -116,6 +116,18 @@ def test_explain_names_the_machine_of_a_remote_tenant(atc: Atc, tmp_path: Path) 
     assert (said["answer"], said["target"]) == ("replay", "region=sea")
 
 
+def test_explain_looks_at_rules_of_a_method(atc: Atc, tmp_path: Path) -> None:
+    """A rule for POST says nothing of GET."""
+    (tmp_path / "atc.yml").write_text(
+        "fleet: {elsewhere: [{path: /a/x/print, methods: [POST], app: printer}]}\nusers: {a: {tenants: {x: {}}}}\n"
+    )
+
+    found = [json.loads(atc("explain", "--json", "/a/x/print", *more).stdout) for more in ([], ["--method", "post"])]
+
+    assert [each["answer"] for each in found] == ["tenant", "replay"]
+    assert found[1]["target"] == "app=printer"
+
+
 def test_diff_says_what_an_edit_would_change(atc: Atc, tmp_path: Path) -> None:
     """Who comes, who goes, who restarts, and whether nginx reloads."""
     if shutil.which("nginx") is None:

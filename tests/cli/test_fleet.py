@@ -86,13 +86,33 @@ def test_from_nothing_to_a_user_who_moved(call: Call, one: World) -> None:
     assert call("user", "move", "bellevue", "--to", "ams", "--yes").output == "everything is as atc.yml says\n"
 
 
+def test_the_data_of_who_left_the_file_stays(call: Call, one: World) -> None:
+    """Editions say which tenants they had: what was never copied goes only when that is said."""
+    one.file.write_text(HEAD.replace("shows,", 'shows, secret: known to all machines, config: "file:./editions",'))
+    for words in (("user", "add", "raleigh", "--region", "iad"), ("tenant", "add", "raleigh/2025/disney")):
+        assert call(*words).exit_code == 0
+    text = one.file.read_text()
+    one.file.write_text(text[: text.index("users:")] + "users: {}\n")
+
+    refused = call("fleet", "apply", "--yes", "--grace", "0")
+
+    assert refused.exit_code == 3, refused.output
+    assert "nothing of raleigh/2025/disney was ever copied" in refused.output
+    assert (len(one.existing().machines), len(one.existing().volumes)) == (1, 1)
+    one.lease("raleigh/2025/disney", "somebody", held=False)
+    done = call("fleet", "apply", "--yes", "--grace", "0")
+    assert done.exit_code == 0, done.output
+    assert (one.existing().machines, one.existing().volumes) == ((), ())
+
+
 def test_a_destruction_is_asked_for(call: Call, one: World) -> None:
     """What is marked with '-' is shown first; whoever says no has everything as it was."""
     one.file.write_text(HEAD + "users: {a: {region: iad, machine: {}}}\n")
     assert call("fleet", "apply").exit_code == 0
     one.file.write_text(HEAD + "users: {b: {region: ams, tenants: {}}}\n")
 
-    no, yes = call("fleet", "apply", answer="n\n"), call("fleet", "apply", "--grace", "0", answer="y\n")
+    no = call("fleet", "apply", answer="n\n")
+    yes = call("fleet", "apply", "--grace", "0", "--discard-data", answer="y\n")
 
     assert no.exit_code == 1
     assert "\n- machine " in no.output
@@ -169,6 +189,15 @@ def test_an_edit_with_errors_is_not_written(call: Call, one: World) -> None:
     assert call("user", "add", "a/b", "--region", "iad").exit_code == 1
     assert one.file.read_text() == before
     assert one.existing().machines == ()
+
+
+def test_a_region_that_fly_does_not_have_is_doubted(call: Call, one: World) -> None:
+    """The API does not say what is wrong; atc may not know the newest, and goes on."""
+    said = call("user", "add", "a", "--region", "narnia", "--edit-only")
+
+    assert said.exit_code == 0
+    assert "'narnia' is no region of Fly.io that atc knows; those are ams, arn, " in said.output
+    assert "warning" not in call("user", "move", "a", "--to", "ams", "--edit-only").output
 
 
 def test_without_a_token_only_the_file_is_edited(call: Call, one: World, monkeypatch: pytest.MonkeyPatch) -> None:

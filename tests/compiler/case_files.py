@@ -22,12 +22,21 @@ _PART = "---- "
 
 @dataclass(frozen=True)
 class Case:
-    """One atc.yml and what is expected of it, by the name of the part."""
+    """One atc.yml and what is expected of it: its parts with their names, of which a file's may come again."""
 
     file: str
     name: str
     text: str
-    parts: dict[str, str]
+    parts: tuple[tuple[str, str], ...]
+
+    def part(self, name: str) -> str:
+        """`host` or `says`; '' when there is none."""
+        return dict(self.parts).get(name, "")
+
+    @property
+    def extracts(self) -> tuple[tuple[str, str], ...]:
+        """Generated files, and lines of each."""
+        return tuple(each for each in self.parts if each[0] not in ("host", "says"))
 
     def __str__(self) -> str:
         return f"{self.file}: {self.name}"
@@ -47,12 +56,12 @@ def parse(file: str, text: str) -> list[Case]:
 def _case(file: str, chunk: str) -> Case:
     name, _, rest = chunk.partition("\n")
     head, *tail = ("\n" + rest).split("\n" + _PART)
-    parts = dict(each.partition("\n")[::2] for each in tail)
+    parts = (each.partition("\n")[::2] for each in tail)
     return Case(
         file,
         name,
         head.strip("\n") + "\n" if head.strip("\n") else "",
-        {key: v.strip("\n") for key, v in parts.items()},
+        tuple((key, v.strip("\n")) for key, v in parts),
     )
 
 
@@ -64,7 +73,7 @@ def rewrite(said: dict[tuple[str, str], str]) -> None:
 
 
 def _written(case: Case, says: str) -> str:
-    parts = {key: value for key, value in case.parts.items() if key != "says"}
+    parts = [each for each in case.parts if each[0] != "says"]
     if says:
-        parts["says"] = says
-    return "".join([f"{_CASE}{case.name}\n{case.text}", *(f"{_PART}{key}\n{value}\n" for key, value in parts.items())])
+        parts.append(("says", says))
+    return "".join([f"{_CASE}{case.name}\n{case.text}", *(f"{_PART}{key}\n{value}\n" for key, value in parts)])

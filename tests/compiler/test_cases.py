@@ -21,7 +21,7 @@ CASES = read_cases()
 
 def host_of(case: Case) -> Host:
     """The machine of a case."""
-    facts: dict[str, Any] = yaml.safe_load(case.parts.get("host", "{}"))
+    facts: dict[str, Any] = yaml.safe_load(case.part("host") or "{}")
     holding = facts.pop("holds_data", ())
     return machine(
         facts.pop("environ", None),
@@ -45,16 +45,16 @@ def _rewritten() -> None:
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_compiler_says_what_the_case_says(case: Case) -> None:
     """Every diagnostic with its place, severity, words, code and hint, in order."""
-    assert case.parts.get("says", "") == says(case)
+    assert case.part("says") == says(case)
 
 
-@pytest.mark.parametrize("case", [each for each in CASES if set(each.parts) - {"host", "says"}], ids=str)
+@pytest.mark.parametrize("case", [each for each in CASES if each.extracts], ids=str)
 def test_the_generated_files_hold_what_the_case_shows(case: Case) -> None:
     """The lines of an extract stand together and in order in the generated file."""
     files = compiled(case.text, host_of(case)).files
-    for name in set(case.parts) - {"host", "says"}:
+    for name, extract in case.extracts:
         lines = [each.strip() for each in files[name].splitlines()]
-        wanted = [each.strip() for each in case.parts[name].splitlines()]
+        wanted = [each.strip() for each in extract.splitlines()]
         starts = range(len(lines) - len(wanted) + 1)
         assert any(lines[start : start + len(wanted)] == wanted for start in starts), files[name]
 
@@ -66,7 +66,7 @@ def test_case_names_are_their_own() -> None:
 
 def test_every_code_is_produced_by_a_case() -> None:
     """Nobody adds a kind of diagnostic without showing it."""
-    shown = {code for code in Code for case in CASES if f"[{code}]" in case.parts.get("says", "")}
+    shown = {code for code in Code for case in CASES if f"[{code}]" in case.part("says")}
 
     assert set(Code) == shown
 
@@ -81,4 +81,4 @@ def test_a_case_file_reads_back_as_it_is_written() -> None:
     """The reader keeps the text of a case apart from its parts."""
     (case,) = parse("f", "==== n\na: b\n---- host\ncpus: 2\n---- says\nx\n    hint: y\n")
 
-    assert Case("f", "n", "a: b\n", {"host": "cpus: 2", "says": "x\n    hint: y"}) == case
+    assert Case("f", "n", "a: b\n", (("host", "cpus: 2"), ("says", "x\n    hint: y"))) == case

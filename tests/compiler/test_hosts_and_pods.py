@@ -18,6 +18,13 @@ server: {kill_timeout: 30, http_port: 9000}
 storage: {volume: /data/tenants}
 users: {a: {instance: one, tenants: {x: {}}}, b: {instance: two, tenants: {x: {}}}}
 """
+NEEDY = """\
+storage: {replica: "s3://bucket/tenants"}
+app: {start: "serve ${socket}", env: {KEY: "${ENV:MAIL_KEY}", HOME: "${ENV:HOME}"}}
+"""
+SECRET = "secret: '${ENV:FLEET_SECRET}', "
+SET = {"FLEET_SECRET": "value-of-it", "MAIL_KEY": "value-of-it", "HOME": "/home/app"}
+NEEDED = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "FLEET_SECRET", "MAIL_KEY"]
 PODS = """\
 fleet: {target: kubernetes, app: shows, machine: {image: "shows:7", memory: 512MB, volume: 3GB}}
 server: {kill_timeout: 30}
@@ -31,9 +38,14 @@ routes: [{endpoint: /old, region: lhr}, {name: r, host: r.example}]
 """
 
 
-def manifests() -> list[dict[str, Any]]:
+def manifests(text: str = PODS) -> list[dict[str, Any]]:
     """Every object of kubernetes.yaml."""
-    return list(yaml.safe_load_all(files_of(PODS)["kubernetes.yaml"]))
+    return list(yaml.safe_load_all(files_of(text, environ=SET)["kubernetes.yaml"]))
+
+
+def needy(text: str) -> str:
+    """With a secret, an application that wants a variable, and a store that wants keys."""
+    return text.replace("fleet: {", f"fleet: {{{SECRET}").replace("storage: {volume: /data/tenants}\n", NEEDY)
 
 
 def of(kind: str) -> dict[str, dict[str, Any]]:
@@ -45,7 +57,7 @@ def test_kubernetes_takes_the_manifests() -> None:
     """By the schemas of Kubernetes itself, with no key that they do not know."""
     validator = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not installed")
 
-    found = manifests()
+    found = [*manifests(), *manifests(needy(PODS))]
     assert found
     for each in found:
         validator.validate(each, "1.31", strict=True)
@@ -75,6 +87,33 @@ def test_each_machine_is_a_pod_with_its_disk_and_its_name() -> None:
     assert pod["terminationGracePeriodSeconds"] == 30
     big = sets["atc-big-one"]["spec"]["template"]["spec"]["containers"][0]["resources"]
     assert big["requests"] == {"cpu": "1", "memory": "2048Mi"}
+
+
+def test_pods_get_what_atc_yml_needs_from_a_secret() -> None:
+    """Which is named, with the command that makes it; no value of it is in the file."""
+    text = files_of(needy(PODS), environ=SET)["kubernetes.yaml"]
+    sets = [each for each in manifests(needy(PODS)) if each["kind"] == "StatefulSet"]
+
+    assert len(sets) == 4
+    for each in sets:
+        env = each["spec"]["template"]["spec"]["containers"][0]["env"]
+        assert [one["name"] for one in env] == NEEDED
+        assert [one["valueFrom"]["secretKeyRef"] for one in env] == [{"name": "shows", "key": one} for one in NEEDED]
+    literals = " ".join(f"--from-literal={one}=..." for one in NEEDED)
+    assert f"kubectl create secret generic shows {literals}\n" in text
+    assert "value-of" not in text
+
+
+def test_hosts_get_what_atc_yml_needs() -> None:
+    """Compose refuses to start without it; the unit reads a file and says what belongs there."""
+    found = files_of(needy(HOSTS), environ=SET)
+    service = yaml.safe_load(found["hosts/one/compose.yml"])["services"]["atc"]
+    unit = found["hosts/one/atc.service"]
+
+    assert service["environment"] == {each: f"${{{each}?atc.yml needs it}}" for each in NEEDED}
+    assert "EnvironmentFile=-/etc/atc/environment\nExecStart=" in unit
+    assert f"NAME=value each: {', '.join(NEEDED)}.\n" in unit
+    assert "value-of" not in "".join(found.values())
 
 
 def test_the_ingress_leads_to_the_machine_of_each_user() -> None:

@@ -20,6 +20,7 @@ from simulator.unknowns import Unknowns
 from tests.provision.world import CALM, PAUSE, World, simulation, world
 
 ONE = "users: {bellevue: {region: iad, machine: {}, tenants: {2025/winter: {}}}}\n"
+LEFT = {"bellevue": ("bellevue/2025/winter",)}
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +122,7 @@ def test_a_machine_that_has_a_tenant_is_not_destroyed(one: World) -> None:
     machine = bellevue(one)
     one.lease("bellevue/2025/winter", machine, held=True)
     one.write("users: {}\n")
+    one.former = LEFT
 
     work = one.apply(discards=True)
 
@@ -145,6 +147,26 @@ def test_what_was_never_copied_is_destroyed_only_when_that_is_said(one: World) -
     assert len(one.existing().machines) == 2
     assert one.apply(discards=True).failed == {}
     assert [each.region for each in one.existing().machines] == ["ams"]
+
+
+def test_who_left_atc_yml_loses_nothing_that_was_never_copied(one: World) -> None:
+    """Nobody visited the tenant, or its machine ran before there was a store: machine and volume stay."""
+    one.write(ONE)
+    one.apply()
+    machine = bellevue(one)
+    one.write("users: {}\n")
+
+    unknown = one.apply().failed[machine]
+    one.former = LEFT
+    known = one.apply().failed[machine]
+
+    assert "nothing says which tenants bellevue had" in str(unknown)
+    assert "nothing of bellevue/2025/winter was ever copied" in str(known)
+    assert "--discard-data" in known.hint
+    assert (len(one.existing().machines), len(one.existing().volumes)) == (1, 1)
+    one.former = {}
+    assert one.apply(discards=True).failed == {}
+    assert one.existing() == Existing()
 
 
 def test_a_move_waits_until_the_old_machine_gave_its_tenants_back(one: World) -> None:
@@ -319,6 +341,7 @@ def test_a_machine_that_takes_a_tenant_again_meanwhile_stays(one: World) -> None
     machine = bellevue(one)
     one.lease("bellevue/2025/winter", machine, held=False)
     one.write("users: {}\n")
+    one.former = LEFT
     work = one.executor()
     stop = work.fly.stop
 
@@ -341,6 +364,7 @@ def test_a_machine_that_a_request_starts_meanwhile_stays(one: World) -> None:
     machine = bellevue(one)
     one.lease("bellevue/2025/winter", machine, held=False)
     one.write("users: {}\n")
+    one.former = LEFT
     work = one.executor()
     destroy = work.fly.destroy
 
@@ -377,6 +401,7 @@ def test_a_machine_that_a_request_started_once_is_stopped_again(one: World) -> N
     machine = bellevue(one)
     one.lease("bellevue/2025/winter", machine, held=False)
     one.write("users: {}\n")
+    one.former = LEFT
     work = one.executor()
     destroy, late = work.fly.destroy, iter([True])
 

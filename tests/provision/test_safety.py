@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from atcgen.provision.former import former_tenants
 from atcgen.provision.safety import Safety, Verdict
 from tests.provision.world import World
 
@@ -71,6 +72,39 @@ def test_a_disk_whose_machine_went_down_with_a_tenant_stays(tmp_path: Path) -> N
 
     assert safety.of_volume("a", ["m2"]).held == ("a/x",)
     assert safety.of_volume("a", ["m1", "m2"]).is_safe
-    assert safety.of_volume(None, ["m2"]).is_safe
+    assert safety.of_volume(None, ["m2"]).unsaved == ("nothing says whose it was, and whether all of it was copied",)
     one.lease("gone/x", "m1", held=True)
     assert safety.of_volume(None, ["m2"]).held == ("gone/x",)
+
+
+def test_a_user_who_left_loses_only_what_was_copied(tmp_path: Path) -> None:
+    """What editions say they had; a lease alone does not say that there was nothing else."""
+    one = store(tmp_path)
+    one.lease("gone/x", "m1", held=False)
+
+    def verdict(*had: str, user: str = "gone") -> Verdict:
+        return Safety(one.vault, {}, former=lambda: {"gone": had} if had else {}).of_machine("m1", user)
+
+    assert verdict().unsaved == ("nothing says which tenants gone had, and whether all of it was copied",)
+    assert verdict("gone/x").is_safe
+    assert verdict("gone/x", "gone/y").unsaved == ("nothing of gone/y was ever copied",)
+    assert verdict("gone/x", "gone/y", user="").unsaved == ("nothing of gone/y was ever copied",)  # who shared one
+
+
+def test_a_tenant_that_left_atc_yml_before_its_user_moves_stays(tmp_path: Path) -> None:
+    """It has a lease, and no copy; one that was deleted has nothing to lose."""
+    one = store(tmp_path)
+    for tenant in TENANTS["a"]:
+        one.lease(tenant, "m1", held=False)
+    one.lease("a/old", "m1", held=False, path="")
+
+    assert Safety(one.vault, TENANTS).of_machine("m1", "a").unsaved == ("nothing of a/old was ever copied",)
+    one.lease("a/old", "m1", held=False, path="", deleted=1.0)
+    assert Safety(one.vault, TENANTS).of_machine("m1", "a").is_safe
+
+
+def test_the_tenants_of_who_left_are_all_that_editions_name() -> None:
+    """Texts with errors included, and those that are no text of atc.yml at all."""
+    texts = ["users: {a: {tenants: {x: {}, y/z/: {}}}, b: {tenants: {x: {}}}}", "users: {a: {tenants: {w: {}}, no: 1}}"]
+
+    assert former_tenants([*texts, "users: {c: {}}", "users: 3", "]"], {"b"}) == {"a": ("a/w", "a/x", "a/y/z"), "c": ()}

@@ -77,6 +77,7 @@ class World:
     app: str
     home: Path
     said: list[str] = field(default_factory=list)
+    former: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # what editions say of users who left
 
     @property
     def file(self) -> Path:
@@ -105,7 +106,7 @@ class World:
         pause = lambda seconds: self.sim_pause(min(seconds, PAUSE))  # noqa: E731 - a name for an argument
         fly = FusedFly(self.app, self.sim.token, self.sim.api, pause=pause)
         fly.fuse = guard
-        safety = Safety(self.vault, draft.tenants(), more.pop("discards", False))
+        safety = Safety(self.vault, draft.tenants(), more.pop("discards", False), lambda: self.former)
         usual: dict[str, Any] = {"grace": 0, "patience": 0.5, "lease": 0.3, "pause": pause}
         return Executor(fly, draft, safety, self.said.append, **(usual | more))
 
@@ -128,11 +129,11 @@ class World:
         (self.home / "copies").mkdir(exist_ok=True)
         return vault(StorePlan(f"file://{self.home}/copies", "", "", 60, 60, 0), {})
 
-    def lease(self, tenant: str, holder: str, *, held: bool) -> None:
+    def lease(self, tenant: str, holder: str, *, held: bool, path: str = "e1", deleted: float | None = None) -> None:
         """What the store says of a tenant."""
         key = f"tenants/{program_name(tenant)}"
-        chapter = Chapter("e1", 1.0, None if held else 2.0)
-        lease = Lease(tenant, 1, holder, holder, held, 60, path="e1", history=(chapter,), nonce="n")
+        history = (Chapter(path, 1.0, None if held else 2.0),) if path else ()
+        lease = Lease(tenant, 1, holder, holder, held, 60, path=path, history=history, nonce="n", deleted=deleted)
         target = self.home / "copies" / key
         target.mkdir(parents=True, exist_ok=True)
         (target / "lease.json").write_text(lease.to_json())

@@ -174,8 +174,15 @@ def test_an_old_process_keeps_its_copy_until_it_ends() -> None:
         fresh.write_text("two")
         fresh.rename(code(atc) / "release.txt")
         atc.cli("restart", "a/x")
-        wait_until(lambda: where(atc, "a/x")["pid"] != before["pid"])  # nginx may use a connection to it for a moment
-        after = where(atc, "a/x")
+        seen = [before]
+
+        def has_moved() -> bool:
+            """Nginx may use a connection to the old one for a moment."""
+            seen.append(where(atc, "a/x"))
+            return bool(seen[-1]["pid"] != before["pid"])
+
+        wait_until(has_moved)
+        after = seen[-1]
 
         assert (before["release"], after["release"]) == ("one", "two")
         assert before["directory"] != after["directory"]

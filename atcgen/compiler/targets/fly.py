@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Iterator, Mapping
 
 from atcgen.compiler import interpolate
+from atcgen.compiler.fleet_schema import GIGABYTE
 from atcgen.compiler.machines import MEGABYTE, gigabytes, guest_of, machines, merged
 from atcgen.compiler.plan import Host
 from atcgen.compiler.schema import Config
@@ -13,6 +14,7 @@ from atcgen.compiler.source import Document, Path
 from atcgen.compiler.targets.dockerfile import APP, dockerfile, state_beside
 from atcgen.compiler.targets.fly_shape import Shape
 from atcgen.compiler.targets.fly_toml import FILE, disagreements, fly_toml
+from atcgen.compiler.targets.variables import named, variables
 from atcgen.diagnostics import Code, Diagnostic, Position, Severity
 
 _MOST_TO_SUSPEND_MB = 2048
@@ -44,18 +46,10 @@ def files(config: Config, document: Document, host: Host) -> Mapping[str, str]:
     """fly.toml, and a Dockerfile where atc.yml has none beside it."""
     shape = shape_of(config, host)
     region = next((each.region for each in machines(config, document, host.environ) if each.region), "")
-    found = {FILE: fly_toml(shape, region, _variables(document.data))}
+    found = {FILE: fly_toml(shape, region, variables(config, document))}
     if "Dockerfile" not in host.beside and not shape.image:
         found["Dockerfile"] = dockerfile(shape.port, shape.mount, shape.state)
     return found
-
-
-def _variables(data: object) -> tuple[str, ...]:
-    """The environment variables that atc.yml names."""
-    if isinstance(data, str):
-        return tuple(name for each in interpolate.names(data) if (name := interpolate.environment_name(each)))
-    inner = list(data.values()) if isinstance(data, dict) else data if isinstance(data, list) else []
-    return tuple(sorted({name for each in inner for name in _variables(each)}))
 
 
 def check(config: Config, document: Document, host: Host) -> Iterator[Diagnostic]:
@@ -90,6 +84,10 @@ def _sizes(config: Config, document: Document) -> Iterator[Diagnostic]:
         elif guest.memory_mb > _MOST_TO_SUSPEND_MB and "machine" in config.fleet.model_fields_set | set(path):
             said = f"a machine with {guest.memory_mb} MB cannot be suspended, and stops when it is idle"
             yield _unfit(where, said, Severity.WARNING)
+        section = config.users[str(user[0])].machine if user else config.fleet.machine
+        if "volume" in section.model_fields_set and machine.volume % GIGABYTE:
+            said = f"{'.'.join(map(str, path))}.volume: volumes have whole GB, so this one gets {gigabytes(machine)}"
+            yield _unfit(document.value_at((*path, "volume")), said, Severity.WARNING)
 
 
 def _has_own(config: Config, user: str) -> bool:
@@ -107,7 +105,7 @@ def _regions(config: Config, document: Document, host: Host) -> Iterator[Diagnos
         elif not section.instance:
             said = f"'{user}' has a machine of its own, and no region"
             yield _unfit(document.at(("users", user, "machine")), said, Severity.ERROR)
-    for each in machines(config, document, dict.fromkeys(_variables(document.data), "")):
+    for each in machines(config, document, dict.fromkeys(named(document.data), "")):
         if not each.user and each.region in own:
             said = f"'{own[each.region]}' has a machine of its own in {each.region}, which may answer in place of this"
             hint = "give this user `machine:` as well, or another region"

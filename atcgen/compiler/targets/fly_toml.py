@@ -18,7 +18,7 @@ _SIZES = {"": 1, "mb": 1, "gb": 1024}
 
 
 def fly_toml(shape: Shape, region: str, variables: tuple[str, ...]) -> str:
-    """The file; `variables` of the environment are named for whoever sets them."""
+    """The file; `variables` that machines need are named for whoever sets them."""
     head = [f"app = {_text(shape.app)}" if shape.app else '# app = "NAME"']
     head += [f"primary_region = {_text(region)}"] if region else []
     image = ["[build]", f"  image = {_text(shape.image)}", ""] if shape.image else []
@@ -30,7 +30,7 @@ def fly_toml(shape: Shape, region: str, variables: tuple[str, ...]) -> str:
         "",
         *image,
         "[env]",
-        *(f"  # {each}: atc.yml names it; set it here, or with `fly secrets set`" for each in variables),
+        *(f"  # {each}: atc.yml needs it; set it here, or with `fly secrets set`" for each in variables),
         "",
         "[http_service]",
         f"  internal_port = {shape.port}",

@@ -18,6 +18,7 @@ from atcgen.compiler.plan import Host
 from atcgen.compiler.schema import Config, Level
 from atcgen.compiler.source import Document
 from atcgen.compiler.targets.dockerfile import APP, dockerfile, state_beside
+from atcgen.compiler.targets.variables import variables
 from atcgen.diagnostics import Diagnostic
 
 FILE = "kubernetes.yaml"
@@ -41,13 +42,20 @@ def files(config: Config, document: Document, host: Host) -> Mapping[str, str]:
     volume = posixpath.join(APP, interpolate.expand(config.storage.volume, {}, host.environ))
     mount, state = state_beside(volume)
     app = config.fleet.app or "atc"
-    said = [each for pod in pods.values() for each in _machine(config, host, app, pod, mount, state)]
+    needed = variables(config, document)
+    said = [each for pod in pods.values() for each in _machine(config, host, app, pod, mount, state, needed)]
     said += [_ingress(config, app, pods)] if pods else []
     text = "---\n".join(json.dumps(each, indent=2, ensure_ascii=False) + "\n" for each in said)
-    found = {FILE: f"# Made by `atc build` from atc.yml.\n{text}"} if said else {}
+    found = {FILE: f"# Made by `atc build` from atc.yml.\n{_secret(app, needed)}{text}"} if said else {}
     if said and "Dockerfile" not in host.beside and not config.fleet.machine.image:
         found["Dockerfile"] = dockerfile(config.server.http_port, mount, state)
     return found
+
+
+def _secret(app: str, needed: tuple[str, ...]) -> str:
+    """How the Secret is made that the manifests refer to."""
+    literals = " ".join(f"--from-literal={each}=..." for each in needed)
+    return f"# They need a Secret: kubectl create secret generic {app} {literals}\n" if needed else ""
 
 
 def check(config: Config, document: Document, host: Host) -> Iterable[Diagnostic]:
@@ -75,7 +83,7 @@ def _name(level: Level) -> str:
 
 
 def _machine(
-    config: Config, host: Host, app: str, pod: Pod, mount: str, state: str
+    config: Config, host: Host, app: str, pod: Pod, mount: str, state: str, needed: tuple[str, ...]
 ) -> tuple[Mapping[str, object], Mapping[str, object]]:
     labels = {"app.kubernetes.io/name": app, "app.kubernetes.io/instance": pod.name}
     port = {"name": _PORT, "port": config.server.http_port, "targetPort": _PORT}
@@ -91,7 +99,7 @@ def _machine(
         "metadata": {"labels": labels},
         "spec": {
             "terminationGracePeriodSeconds": int(config.server.kill_timeout),
-            "containers": [_container(config, host, app, pod, mount, state)],
+            "containers": [_container(config, host, app, pod, mount, state, needed)],
         },
     }
     stateful_set = {
@@ -109,14 +117,18 @@ def _machine(
     return service, stateful_set
 
 
-def _container(config: Config, host: Host, app: str, pod: Pod, mount: str, state: str) -> Mapping[str, object]:
+def _container(
+    config: Config, host: Host, app: str, pod: Pod, mount: str, state: str, needed: tuple[str, ...]
+) -> Mapping[str, object]:
     guest = guest_of(pod.machine)
     cpu = f"{guest.cpus * _SHARED_MILLICPU}m" if guest.kind == "shared" else str(guest.cpus)
     memory = f"{guest.memory_mb}Mi"
+    env = [{"name": each, "valueFrom": {"secretKeyRef": {"name": app, "key": each}}} for each in needed]
     return {
         "name": "atc",
         "image": interpolate.expand(pod.machine.image or f"{app}:latest", {}, host.environ),
         "args": ["--state", state, pod.option, pod.word],
+        **({"env": env} if env else {}),
         "ports": [{"name": _PORT, "containerPort": config.server.http_port}],
         "readinessProbe": {"httpGet": {"path": f"/{config.server.health_check_path}", "port": _PORT}},
         "resources": {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}},
