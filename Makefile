@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install test-apps nginx run fleet build test bench check format docs clean
+.PHONY: help install test-apps nginx run fleet build test bench platforms check format docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -55,6 +55,9 @@ test: install nginx ## run every test
 
 bench: install nginx ## measure what atc costs; exit 1 when a bar is missed
 	$(VENV)/bin/python -m bench
+
+platforms: install nginx ## compare the calendars that are installed, framework by framework
+	$(VENV)/bin/python -m bench platforms
 
 check: install ## lint and types, without writing
 	$(VENV)/bin/ruff check .

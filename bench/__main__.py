@@ -28,7 +28,7 @@ NAMES = (
     "routed",
     "private",
 )
-WHEN_ASKED = ("loss", "fleet", "hosts")  # take long
+WHEN_ASKED = ("loss", "fleet", "hosts", "platforms")  # take long
 
 
 class Benchmark(Protocol):

@@ -11,6 +11,7 @@ import requests
 import yaml
 
 from tests.platforms.browser import Browser, read
+from tests.platforms.calendars import subject
 from tests.platforms.environments import ROOT, environment
 from tests.platforms.harness import Subject, verify
 from tests.platforms.live import Live
@@ -134,16 +135,7 @@ def test_what_people_upload_is_the_tenants() -> None:
         assert atc.state("a/y") == "stopped"  # nobody is woken for a file
 
 
-def test_the_calendar_of_the_example() -> None:
+def test_the_calendar_of_the_example(tmp_path: Path) -> None:
     """As its atc.yml has it."""
-    live = Live("events", "/live")
-    verify(
-        Subject(
-            "django, examples/calendar-django",
-            _example(),
-            live,
-            sign_in="/sign-in",
-            token="cookie",
-            writes=("staticfiles/*",),
-        )
-    )
+    environment("django")
+    verify(subject("django", tmp_path))

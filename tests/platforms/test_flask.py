@@ -10,9 +10,9 @@ import yaml
 
 from atcgen.platforms.flask import PLATFORM
 from atcgen.system.application import ApplicationTree
+from tests.platforms.calendars import subject
 from tests.platforms.environments import copied
 from tests.platforms.harness import Subject, verify
-from tests.platforms.live import Live
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -29,9 +29,9 @@ def calendar() -> dict[str, Any]:
 
 
 @needs_calendar
-def test_the_calendar_of_the_example() -> None:
+def test_the_calendar_of_the_example(tmp_path: Path) -> None:
     """As its atc.yml has it."""
-    verify(Subject("flask, examples/calendar", calendar(), Live("events", "/live"), sign_in="/sign-in"))
+    verify(subject("flask", tmp_path))
 
 
 def test_a_calendar_as_tutorials_write_it(tmp_path: Path) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,29 +13,12 @@ import yaml
 from atcgen.compiler.names import application_path
 from atcgen.platforms.rails import PLATFORM
 from tests.platforms.browser import Browser, read, urls_in_css
-from tests.platforms.harness import Subject, verify
-from tests.platforms.live import Live
+from tests.platforms.calendars import copied, rails_missing, subject
+from tests.platforms.harness import verify
 from tests.platforms.trees import Texts
 from tests.system.running import Atc, serving_file
 
-_EXAMPLE = Path(__file__).parents[2] / "examples/calendar-rails"
 _SHIM = Path(__file__).parents[2] / "atcgen/platforms/shims/rails/prefix.ru"
-_LIBRARIES = ("rails", "sprockets/railtie", "sqlite3", "puma")
-_SUBSCRIBE = json.dumps({"command": "subscribe", "identifier": json.dumps({"channel": "CalendarChannel"})})
-_CABLE = Live("websocket", "/cable", lambda _: (_SUBSCRIBE,), "confirm_subscription", ("actioncable-v1-json",))
-
-
-def _missing() -> str:
-    """Why nothing of Rails can run here."""
-    if not shutil.which("bundle"):
-        return "ruby or bundler is missing: run make calendar-rails"
-    said = subprocess.run(
-        ["ruby", *(f"-r{each}" for each in ("logger", *_LIBRARIES)), "-e", "1"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return f"Rails is missing: run make calendar-rails ({said.stderr[:200]})" if said.returncode else ""
 
 
 def test_versions_are_told_from_the_lock_and_health_from_the_routes() -> None:
@@ -147,29 +128,17 @@ def test_the_rackup_mounts_any_rack_application(
 @pytest.fixture(scope="session")
 def calendar(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example, installed in a copy."""
-    if why := _missing():
+    if why := rails_missing():
         pytest.skip(why)
-    home = tmp_path_factory.mktemp("rails") / "calendar"
-    written = shutil.ignore_patterns("tmp", "log", "storage", "data", "Gemfile.lock", "*.sqlite3*")
-    shutil.copytree(_EXAMPLE, home, ignore=written)
-    shutil.rmtree(home / "public/assets", ignore_errors=True)
-    subprocess.run(["bundle", "lock", "--local"], cwd=home, check=True, capture_output=True)
-    return home
+    return copied("rails", tmp_path_factory.mktemp("rails"))
 
 
 @pytest.mark.system
-def test_the_calendar_of_the_example(calendar: Path) -> None:
+def test_the_calendar_of_the_example(tmp_path: Path) -> None:
     """Everything that a browser sees of two tenants."""
-    app = {"platform": "rails", "root": str(calendar)}
-    verify(
-        Subject(
-            "rails, examples/calendar-rails",
-            app,
-            _CABLE,
-            sign_in="/session/new",
-            writes=("public/assets/*", "tmp/cache/assets/*"),
-        )
-    )
+    if why := rails_missing():
+        pytest.skip(why)
+    verify(subject("rails", tmp_path))
 
 
 @pytest.fixture
